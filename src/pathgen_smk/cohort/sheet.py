@@ -1,0 +1,146 @@
+"""The slide sheet: which slides there are, checked before anything runs."""
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathgen_smk import labels
+from pathgen_smk.errors import InputError
+from pathgen_smk.stores import SPLITS
+
+REQUIRED = ("slide_id", "path", "annotation", "label", "patient", "split")
+OPTIONAL = ("um_per_px",)
+# Ids become file names: no separators, no leading dot, no surprises.
+SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A slide of the sheet.
+
+    Attributes
+    ----------
+    slide_id
+        Unique name, also of its files.
+    path, annotation
+        Its image and its annotation file; an empty annotation means that there is none.
+    label
+        ``normal`` or ``tumour``.
+    patient
+        Whose slide it is; the slide's own id where the sheet does not say.
+    split
+        ``train``, ``validate``, ``test``, or empty: to be assigned.
+    um_per_px
+        The scale where the sheet states it.
+    """
+
+    slide_id: str
+    path: str
+    annotation: str
+    label: str
+    patient: str
+    split: str
+    um_per_px: float | None = None
+
+
+def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]:
+    """Read and check a slide sheet (CSV).
+
+    Parameters
+    ----------
+    path
+        The sheet; paths in it are relative to the working directory.
+    made_in
+        Folder in which a rule makes the slides; the sheet's columns `path` and `annotation` are then empty. None where
+        the slides exist already.
+
+    Returns
+    -------
+    The rows by slide_id, in the sheet's order.
+
+    Raises
+    ------
+    InputError
+        Naming sheet, row (as a text editor counts) and column.
+    """
+    rows: dict[str, SheetRow] = {}
+    seen: dict[Path, str] = {}
+    for number, cells in _read_cells(path):
+        place = f"{path}: row {number}"
+        row = _row(place, cells, made_in)
+        if row.slide_id in rows:
+            raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands in the sheet once")
+        real = Path(row.path).resolve()
+        if real in seen:
+            raise InputError(f"{place}: path '{row.path}' is the file of slide '{seen[real]}' already")
+        if made_in is None:
+            _check_files(place, row)
+        rows[row.slide_id], seen[real] = row, row.slide_id
+    if not rows:
+        raise InputError(f"{path}: there are no slides in it")
+    return rows
+
+
+def _read_cells(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="")
+            columns = reader.fieldnames or ()
+            _check_columns(path, columns)
+            return [(reader.line_num, {key: (cells[key] or "").strip() for key in columns}) for cells in reader]
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such slide sheet (config key cohort.sheet)") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
+
+
+def _check_columns(path: Path, columns: list[str] | tuple[()]) -> None:
+    missing = [name for name in REQUIRED if name not in columns]
+    unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown:
+        problem = f"lacks {', '.join(missing)}" if missing else f"has unknown columns: {', '.join(unknown)}"
+        raise InputError(f"{path}: row 1: the header {problem}; it must be {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]")
+
+
+def _row(place: str, cells: dict[str, str], made_in: str | None) -> SheetRow:
+    slide_id = cells["slide_id"]
+    if not SLIDE_ID.fullmatch(slide_id):
+        raise InputError(
+            f"{place}: slide_id '{slide_id[:40]}' must be 1 to 100 letters, digits, '_', '.' or '-', "
+            "beginning with a letter or digit"
+        )
+    if cells["label"] not in labels.NAMES:
+        raise InputError(f"{place}: label '{cells['label']}' must be one of {', '.join(labels.NAMES)}")
+    if cells["split"] not in ("", *SPLITS):
+        raise InputError(f"{place}: split '{cells['split']}' must be empty or one of {', '.join(SPLITS)}")
+    made = {"path": f"{made_in}/{slide_id}.svs", "annotation": f"{made_in}/{slide_id}.xml"} if made_in else {}
+    for column in ("path", "annotation"):
+        if made_in and cells[column]:
+            raise InputError(f"{place}: {column} must be empty, since the slides are made in {made_in}")
+    annotation = made.get("annotation", cells["annotation"])
+    if cells["label"] == "tumour" and not annotation:
+        raise InputError(f"{place}: annotation is empty, but slide '{slide_id}' is called tumour")
+    patient, scale = cells["patient"] or slide_id, _scale(place, cells.get("um_per_px", ""))
+    return SheetRow(
+        slide_id, made.get("path", cells["path"]), annotation, cells["label"], patient, cells["split"], scale
+    )
+
+
+def _scale(place: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.01 < value < 100:
+        raise InputError(f"{place}: um_per_px '{text}' must be a number of micrometres, such as 0.25")
+    return value
+
+
+def _check_files(place: str, row: SheetRow) -> None:
+    for column in ("path", "annotation"):
+        value = getattr(row, column)
+        if (value or column == "path") and not Path(value).is_file():
+            raise InputError(f"{place}: {column} '{value}' of slide '{row.slide_id}': there is no such file")

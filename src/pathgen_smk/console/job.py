@@ -1,0 +1,90 @@
+"""What every job shares: its log, its one-line errors, and its end when the workflow that started it is gone."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pathgen_smk.errors import InputError
+
+logger = logging.getLogger("pathgen_smk")
+
+# The Snakefile sets it for the jobs of its own process, see rules/common.smk.
+PARENT_VARIABLE = "PATHGEN_SMK_PARENT"
+
+
+@contextmanager
+def job(name: str, log: str) -> Iterator[None]:
+    """Run a rule's script: log to `log` and to the terminal, turn errors into one line and a non-zero exit.
+
+    Errors that a user can mend (`InputError`, `OSError`) are one line. Anything else is a defect of ours: one line on
+    the terminal, the traceback in the log.
+    """
+    _log_to(name, Path(log))
+    _end_with_parent()
+    try:
+        yield
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
+    except MemoryError:
+        _fail("out of memory; give the job more, or make it smaller in the config")
+    except Exception as error:
+        logger.handlers[0].stream.write(traceback.format_exc())  # type: ignore[attr-defined]
+        _fail(f"{type(error).__name__}: {' '.join(str(error).split())} (a defect of pathgen-smk: please report {log})")
+
+
+def _log_to(name: str, log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter(f"[{name}] %(message)s"))
+    logger.setLevel(logging.INFO)
+    logger.handlers = [to_file, to_terminal]
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").handlers = [to_file]
+    logging.getLogger("py.warnings").propagate = False
+
+
+def _fail(message: str) -> None:
+    logger.error(message)
+    logging.shutdown()
+    raise SystemExit(1)
+
+
+def _end_with_parent() -> None:
+    """End this job soon after the Snakemake process that started it died, so that a restarted run is alone."""
+    parent = int(os.environ.get(PARENT_VARIABLE, "0"))
+    if not parent:
+        return
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(parent, 0)
+            except ProcessLookupError:
+                os.kill(os.getpid(), signal.SIGKILL)
+            except PermissionError:
+                return
+            time.sleep(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def last_errors(logs: Path, since: float) -> list[str]:
+    """Return a line for each log below `logs` that ends in an error and was written after `since` (seconds, epoch)."""
+    found = []
+    for log in sorted(logs.rglob("*.log")):
+        if log.stat().st_mtime >= since:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            errors = [line.split(" ERROR ", 1)[1] for line in lines if " ERROR " in line]
+            found += [f"FAILED {log.relative_to(logs).with_suffix('')}: {error} (log: {log})" for error in errors[-1:]]
+    return found

@@ -1,0 +1,109 @@
+"""The figures; each function takes arrays or tables and writes one PNG."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pathgen_smk import labels
+from pathgen_smk.evaluation.metrics import ConfusionCounts
+from pathgen_smk.files import replacing
+
+matplotlib.use("agg")
+GRID = 8
+GAP = 2
+
+
+def image_grid(images: np.ndarray, columns: int = GRID) -> np.ndarray:
+    """Arrange images (N, S, S, 3) uint8 row by row on white, `columns` to a row."""
+    side = images.shape[1]
+    rows = -(-len(images) // columns)
+    grid = np.full((rows * (side + GAP) - GAP, columns * (side + GAP) - GAP, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        top, left = (number // columns) * (side + GAP), (number % columns) * (side + GAP)
+        grid[top : top + side, left : left + side] = image
+    return grid
+
+
+def save_pair_of_grids(path: Path, original: np.ndarray, synthetic: np.ndarray, title: str) -> None:
+    """Draw real and synthetic patches, (64, S, S, 3) uint8 each, as two 8 x 8 grids side by side."""
+    figure = Figure(figsize=(12, 6.6), layout="constrained")
+    for axes, images, name in zip(figure.subplots(1, 2), (original, synthetic), ("original", "synthetic"), strict=True):
+        _show(axes, image_grid(images), f"{name} patches")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def save_samples(path: Path, samples: dict[int, np.ndarray], title: str) -> None:
+    """Draw what fixed latents gave after several epochs, {epoch: (N, S, S, 3) uint8}, a grid an epoch."""
+    columns = min(4, len(samples))
+    rows = -(-len(samples) // columns)
+    figure = Figure(figsize=(3.4 * columns, 3.6 * rows + 0.5), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (epoch, images) in zip(panels, sorted(samples.items()), strict=False):
+        _show(axes, image_grid(images), f"epoch {epoch}")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def save_gan_curves(path: Path, history: pd.DataFrame, title: str) -> None:
+    """Draw the losses and the discriminator's mean scores of a GAN over the epochs."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    _lines(losses, history, {"loss_discriminator": "discriminator", "loss_generator": "generator"}, "loss")
+    _lines(scores, history, {"score_real": "on originals", "score_fake": "on synthetics"}, "discriminator's mean score")
+    scores.set_ylim(0, 1)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def save_classifier_curves(path: Path, history: pd.DataFrame, best_epoch: int, title: str) -> None:
+    """Draw the losses and accuracies of a classifier over the epochs, and which epoch was kept."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        _lines(axes, history, {f"train_{what}": "training", f"validate_{what}": "validation"}, what)
+        axes.axvline(best_epoch, color="grey", linestyle=":", label=f"kept: epoch {best_epoch}")
+        axes.legend()
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def save_confusion(path: Path, cells: list[tuple[str, ConfusionCounts]]) -> None:
+    """Draw a confusion matrix for each (name, counts), side by side; shades are shares of the true class."""
+    figure = Figure(figsize=(3.6 * len(cells) + 0.4, 4), layout="constrained")
+    for axes, (name, counts) in zip(np.atleast_1d(figure.subplots(1, len(cells))), cells, strict=True):
+        matrix = np.array([[counts.tn, counts.fp], [counts.fn, counts.tp]])
+        share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(matrix):
+            colour = "white" if share[row, column] > 0.6 else "black"
+            text = f"{count:,}\n{share[row, column]:.1%}"
+            axes.text(column, row, text, ha="center", va="center", color=colour)
+        axes.set(title=f"{name}\naccuracy {counts.accuracy:.3f}", xlabel="predicted", ylabel="true")
+        axes.set_xticks((0, 1), labels.NAMES)
+        axes.set_yticks((0, 1), labels.NAMES, rotation=90, va="center")
+    _save(figure, path)
+
+
+def _show(axes: Axes, image: np.ndarray, title: str) -> None:
+    axes.imshow(image, interpolation="nearest")
+    axes.set_title(title)
+    axes.set_axis_off()
+
+
+def _lines(axes: Axes, history: pd.DataFrame, names: dict[str, str], what: str) -> None:
+    for column, name in names.items():
+        axes.plot(history["epoch"], history[column], label=name)
+    axes.set(xlabel="epoch", ylabel=what)
+    axes.legend()
+    axes.grid(alpha=0.3)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)

@@ -1,0 +1,180 @@
+"""Splits and draws, from tables alone: which slides train, validate and test, and which of their patches are taken."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from pathgen_smk import labels
+from pathgen_smk.errors import InputError
+from pathgen_smk.seeding import rng
+from pathgen_smk.stores import SPLITS
+
+GROUP_COLUMNS = {"slide": "slide_id", "patient": "patient_id"}
+
+
+def count_patches(index: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a slide of an index: slide_id, patient_id, and the number of patches of each class."""
+    counts = index.groupby(["slide_id", "patient_id"], sort=True)["label"].value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=range(len(labels.NAMES)), fill_value=0)
+    return counts.set_axis(list(labels.NAMES), axis=1).reset_index()
+
+
+def assign_splits(
+    slides: pd.DataFrame, *, by: str, validate_share: float, test_share: float, seed: int
+) -> dict[str, str]:
+    """Assign whole groups (patients or slides) to train, validate and test.
+
+    The groups that no sheet fixes are shuffled; they move to test, then to validate, until that set holds its share of
+    the tumour patches (of all, and of what is left): the rule of the paper's notebooks. Where the sheet fixes any
+    group as test, the official test set is complete and no other group joins it.
+
+    Parameters
+    ----------
+    slides
+        A row a slide: slide_id, patient_id, tumour (count), and split: a name of `SPLITS`, or "" where it is open.
+    by
+        ``patient`` or ``slide``: what must not be divided.
+    validate_share, test_share
+        Shares in [0, 1) of the tumour patches.
+    seed
+        Of the experiment.
+
+    Returns
+    -------
+    The split of each slide_id.
+
+    Raises
+    ------
+    InputError
+        If the sheet fixes two slides of one group differently.
+    """
+    groups = slides.groupby(GROUP_COLUMNS[by], sort=True)
+    fixed = groups["split"].agg(lambda column: "/".join(sorted(set(column) - {""})))
+    for group, split in fixed.items():
+        if "/" in split:
+            raise InputError(f"{by} {group}: its slides are fixed to different splits ({split}); they must share one")
+    tumour = groups["tumour"].sum()
+    # Each group has its own key, so that a further group joins the order without shuffling the others.
+    keys = {group: rng(seed, "split", by, str(group)).random() for group in fixed.index}
+    queue = sorted((group for group in fixed.index if not fixed[group]), key=lambda group: (keys[group], group))
+    assigned = {group: fixed[group] for group in fixed.index if fixed[group]}
+    for split, share in (("test", test_share), ("validate", validate_share)):
+        if split in assigned.values():
+            continue
+        wanted, held = share * sum(tumour[group] for group in queue), 0
+        while queue and held < wanted:
+            group = queue.pop(0)
+            assigned[group] = split
+            held += tumour[group]
+    assigned |= dict.fromkeys(queue, "train")
+    return {slide: assigned[group] for slide, group in zip(slides["slide_id"], slides[GROUP_COLUMNS[by]], strict=True)}
+
+
+def draw_keys(index: pd.DataFrame, *, weights: str, seed: int) -> np.ndarray:
+    """Return a sampling key for each patch of one slide; taking the smallest keys samples without replacement.
+
+    A key is an exponential variate divided by the patch's weight (Efraimidis and Spirakis 2006, doi
+    10.1016/j.ipl.2005.11.003), drawn by a generator of the slide and class alone: no other slide changes it.
+
+    Parameters
+    ----------
+    index
+        The patches of one slide, in the order of its index.
+    weights
+        ``uniform``, or ``slide``: 1 / (number of patches of the class on the slide), so that slides count alike.
+    seed
+        Of the experiment.
+    """
+    keys = np.empty(len(index))
+    label = index["label"].to_numpy()
+    for value, name in enumerate(labels.NAMES):
+        rows = np.flatnonzero(label == value)
+        weight = 1 / max(len(rows), 1) if weights == "slide" else 1.0
+        slide = str(index["slide_id"].iloc[0]) if len(index) else ""
+        keys[rows] = rng(seed, "draw", slide, name).exponential(size=len(rows)) / weight
+    return keys
+
+
+def draw_split_by_patch(keyed: pd.DataFrame, sizes: dict[str, int]) -> pd.DataFrame:
+    """Divide one pool among the splits: the smallest keys of each class go to train, the next to validate, then test."""
+    taken = []
+    for _, pool in keyed.groupby("label", sort=True):
+        pool = pool.sort_values(["key", "slide_id", "item"])
+        bounds = np.cumsum([sizes[split] // len(labels.NAMES) for split in SPLITS])
+        position = np.searchsorted(bounds, np.arange(len(pool)), side="right")
+        taken.append(pool.assign(split=np.array([*SPLITS, ""])[position]))
+    divided = pd.concat(taken)
+    return divided[divided["split"] != ""]
+
+
+def draw(keyed: pd.DataFrame, sizes: dict[str, int], *, allow_fewer: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Take the patches of each split, as many of one class as of the other.
+
+    Parameters
+    ----------
+    keyed
+        A row a patch: slide_id, item, label, split, key, and whatever else shall be kept.
+    sizes
+        Number of patches of each split, both classes together; even.
+    allow_fewer
+        Take fewer, equally of both classes, where a class has too few.
+
+    Returns
+    -------
+    The drawn rows with their `rank` (the order of the store: by key, classes in turn), and warnings.
+
+    Raises
+    ------
+    InputError
+        If a class has too few patches and `allow_fewer` is false; the message gives the counts.
+    """
+    drawn, warnings = [], []
+    for split in SPLITS:
+        wanted = sizes[split] // len(labels.NAMES)
+        pools = [keyed[(keyed["split"] == split) & (keyed["label"] == value)] for value in range(len(labels.NAMES))]
+        available = min(wanted, *(len(pool) for pool in pools))
+        if available < wanted:
+            counts = ", ".join(f"{len(pool):,} {name}" for pool, name in zip(pools, labels.NAMES, strict=True))
+            message = f"{split}: {wanted:,} patches of each class are asked for, but there are {counts}"
+            if not allow_fewer or available == 0:
+                raise InputError(f"{message}; ask for fewer, add slides, or set draw.allow_fewer")
+            warnings.append(f"{message}; took {available:,} of each")
+        for value, pool in enumerate(pools):
+            taken = pool.sort_values(["key", "slide_id", "item"]).head(available)
+            drawn.append(taken.assign(rank=np.arange(len(taken)) * len(labels.NAMES) + value))
+    return pd.concat(drawn, ignore_index=True), warnings
+
+
+def check_disjoint(tables: dict[str, pd.DataFrame], *, by: str) -> list[str]:
+    """Check that no two splits share a patch, nor, unless split by patch, a group.
+
+    Parameters
+    ----------
+    tables
+        For each split the table of its store: slide_id, patient_id, x, y, item.
+    by
+        ``patient``, ``slide`` or ``patch``.
+
+    Returns
+    -------
+    What was checked, a line a pair of splits.
+
+    Raises
+    ------
+    InputError
+        If two splits share anything that they must not.
+    """
+    keys: dict[str, Iterable[str]] = {"patch": ["slide_id", "item"]}
+    if by != "patch":
+        keys[by] = [GROUP_COLUMNS[by]]
+    found = []
+    for first, second in (("train", "validate"), ("train", "test"), ("validate", "test")):
+        for what, columns in keys.items():
+            sets = [set(tables[split][list(columns)].itertuples(index=False, name=None)) for split in (first, second)]
+            shared = sets[0] & sets[1]
+            if shared:
+                example = ", ".join(map(str, min(shared)))
+                raise InputError(f"{first} and {second} share {len(shared)} {what}(s), for example {example}")
+            found.append(f"{first} and {second}: {len(sets[0])} and {len(sets[1])} {what}s, none shared")
+    return found

@@ -1,0 +1,62 @@
+"""Draw a store of synthetic patches from the generators of both classes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pathgen_smk import files, stores
+from pathgen_smk.console.job import job
+from pathgen_smk.console.progress import track
+from pathgen_smk.labels import NAMES
+from pathgen_smk.training import device
+from pathgen_smk.training.generate import generate, latent_seeds
+from pathgen_smk.training.weights import load_model
+
+
+def main(
+    *, weights: dict[str, Path], store: Path, originals: Path, name: str, seed: int, split: str, amount: int,
+    batch_size: int, compute: dict,
+) -> None:  # fmt: skip
+    """Write `amount` synthetic patches, classes in turn; `originals` only says at which scale they are."""
+    device_used = device.prepare(**compute)
+    each = amount // len(NAMES)
+    seeds = [latent_seeds(each, seed, name, label, split) for label in NAMES]
+    table = pd.DataFrame({"label": np.tile(range(len(NAMES)), each), "latent_seed": np.stack(seeds, axis=1).ravel()})
+    models = [load_model(weights[label], package="models.generators") for label in NAMES]
+    streams = [
+        generate(model, drawn, batch_size=batch_size, compute=device_used)
+        for model, drawn in zip(models, seeds, strict=True)
+    ]
+    known = stores.read_attributes(originals)
+    attributes = stores.StoreAttributes(
+        source="generator",
+        patch_size=known.patch_size,
+        um_per_px=known.um_per_px,
+        config_digest=files.digest_of([name, seed, split, amount]),
+        generator_digest=" ".join(files.digest_of_file(weights[label]) for label in NAMES),
+    )
+    images = track(interleave(streams), f"generating {store.stem}", amount, "images")
+    stores.write_store(store, images, table, attributes)
+
+
+def interleave(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """Yield from each stream in turn."""
+    for images in zip(*streams, strict=True):
+        yield from images
+
+
+if __name__ == "__main__":
+    with job(f"generate_patches {snakemake.wildcards.split}-{snakemake.wildcards.amount}", snakemake.log[0]):
+        main(
+            weights={label: Path(snakemake.input[label]) for label in NAMES},
+            store=Path(snakemake.output.store),
+            originals=Path(snakemake.input.originals),
+            name=snakemake.wildcards.generator,
+            seed=int(snakemake.wildcards.seed),
+            split=snakemake.wildcards.split,
+            amount=int(snakemake.wildcards.amount),
+            batch_size=snakemake.params.batch_size,
+            compute=snakemake.params.compute,
+        )

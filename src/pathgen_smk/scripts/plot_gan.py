@@ -1,0 +1,27 @@
+"""Draw the curves of one GAN, and what its fixed latents gave over the epochs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pathgen_smk.console.job import job
+from pathgen_smk.evaluation.figures import save_gan_curves, save_samples
+
+
+def main(*, history: Path, samples: Path, curves: Path, grids: Path, title: str) -> None:
+    """Write both pictures."""
+    save_gan_curves(curves, pd.read_csv(history), title)
+    with np.load(samples, allow_pickle=False) as shown:
+        save_samples(grids, {int(epoch): shown[epoch] for epoch in shown.files}, title)
+
+
+if __name__ == "__main__":
+    with job(f"plot_gan {snakemake.wildcards.label}", snakemake.log[0]):
+        main(
+            history=Path(snakemake.input.history),
+            samples=Path(snakemake.input.samples),
+            curves=Path(snakemake.output.curves),
+            grids=Path(snakemake.output.grids),
+            title=f"{snakemake.wildcards.generator}, {snakemake.wildcards.label}, seed {snakemake.wildcards.seed}",
+        )

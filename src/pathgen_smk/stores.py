@@ -1,0 +1,171 @@
+"""The HDF5 patch store: the only place that names its datasets and attributes.
+
+A store holds `images` (N, S, S, 3) uint8 and `labels` (N,) uint8. A store of original patches also says where each comes
+from: `slide_id`, `patient_id`, `x`, `y` (level-0 pixels), `level`, `split`. A synthetic one has `latent_seed`, and nothing
+that points to a slide or a person. Datasets are contiguous and uncompressed, so that they read at the disk's speed.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from pathgen_smk.errors import InputError
+from pathgen_smk.files import replacing
+
+SPLITS = ("train", "validate", "test")
+ORIGINAL_COLUMNS = ("slide_id", "patient_id", "item", "x", "y", "level", "split", "rank")
+SYNTHETIC_COLUMNS = ("latent_seed",)
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class StoreAttributes:
+    """What a store says of itself.
+
+    Attributes
+    ----------
+    source
+        ``slides``, ``precut`` or ``generator``.
+    patch_size
+        Side of the stored images in pixels.
+    um_per_px
+        Scale of the stored images, NaN if unknown.
+    config_digest
+        Digest of the settings that made it.
+    generator_digest
+        SHA-256 of each generator's weights, in the order of the classes; empty for original patches.
+    """
+
+    source: str
+    patch_size: int
+    um_per_px: float
+    config_digest: str
+    generator_digest: str = ""
+
+
+def write_store(
+    path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes
+) -> None:
+    """Write a store, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    images
+        As many (S, S, 3) uint8 images as `table` has rows, in its order.
+    table
+        Column `label`, and those of `ORIGINAL_COLUMNS` or `SYNTHETIC_COLUMNS` that it has.
+    attributes
+        What the store says of itself.
+    """
+    shape = (len(table), attributes.patch_size, attributes.patch_size, 3)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(asdict(attributes), software=f"pathgen-smk {version('pathgen-smk')}")
+        file["labels"] = table["label"].to_numpy(np.uint8)
+        for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
+            if name in table:
+                file[name] = _storable(table[name])
+        dataset = file.create_dataset("images", shape, np.uint8)
+        written = 0
+        for block in _blocks(images):
+            dataset[written : written + len(block)] = block
+            written += len(block)
+        if written != len(table):
+            raise ValueError(f"{path}: {written} images for {len(table)} rows")
+
+
+def _storable(column: pd.Series) -> np.ndarray | list[str]:
+    return column.to_numpy() if pd.api.types.is_numeric_dtype(column) else [str(value) for value in column]
+
+
+def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    block: list[np.ndarray] = []
+    for image in images:
+        block.append(image)
+        if len(block) == BLOCK:
+            yield np.stack(block)
+            block = []
+    if block:
+        yield np.stack(block)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise InputError(f"store {path}: there is no such file") from error
+    except OSError as error:
+        raise InputError(f"store {path}: not a readable HDF5 file: {error}") from error
+    with file:
+        for name in ("images", "labels"):
+            if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external:
+                raise InputError(f"store {path}: it has no dataset '{name}' of its own; is it a patch store?")
+        if file["images"].dtype != np.uint8 or file["images"].ndim != 4 or len(file["images"]) != len(file["labels"]):
+            raise InputError(f"store {path}: 'images' and 'labels' do not fit together")
+        yield file
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return all that a store holds but its images: a row a patch, column `label` and the columns that it has."""
+    with _open(path) as file:
+        table = pd.DataFrame({"label": file["labels"][...]})
+        for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
+            if name in file:
+                text = h5py.check_string_dtype(file[name].dtype)
+                table[name] = file[name].asstr()[...] if text else file[name][...]
+    return table
+
+
+def read_attributes(path: Path) -> StoreAttributes:
+    """Return what a store says of itself."""
+    with _open(path) as file:
+        missing = [name for name in StoreAttributes.__dataclass_fields__ if name not in file.attrs]
+        if missing:
+            raise InputError(f"store {path}: it lacks the attributes {', '.join(missing)}")
+        known = {name: file.attrs[name] for name in StoreAttributes.__dataclass_fields__}
+    return StoreAttributes(
+        **{name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
+    )
+
+
+def read_images(path: Path, rows: np.ndarray) -> np.ndarray:
+    """Return the images of the given row numbers, (len(rows), S, S, 3) uint8, in that order."""
+    with _open(path) as file:
+        dataset = file["images"]
+        result = np.empty((len(rows), *dataset.shape[1:]), np.uint8)
+        order = np.argsort(rows, kind="stable")
+        # Large blocks in the order of the file: a seek for each row would be slow, the whole file may not fit.
+        for start in range(0, len(dataset), BLOCK * 16):
+            stop = min(start + BLOCK * 16, len(dataset))
+            first, last = np.searchsorted(rows[order], [start, stop])
+            if first < last:
+                result[order[first:last]] = dataset[start:stop][rows[order[first:last]] - start]
+    return result
+
+
+def read_first(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first `count` images and labels of a store, or all if it has fewer.
+
+    Stores are written in the order of the draw, classes in turn, so that their first patches are a balanced sample.
+    """
+    labels = read_table(path)["label"].to_numpy()[:count]
+    return read_images(path, np.arange(len(labels))), labels
+
+
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 digest of a store's images and columns: equal contents, equal digest."""
+    digest = hashlib.sha256()
+    with _open(path) as file:
+        for start in range(0, len(file["images"]), BLOCK):
+            digest.update(file["images"][start : start + BLOCK].tobytes())
+    digest.update(read_table(path).to_csv(index=False).encode())
+    return digest.hexdigest()

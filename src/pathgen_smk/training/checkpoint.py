@@ -1,0 +1,50 @@
+"""The state of an unfinished training: written whole or not at all, and taken up only by the very same training."""
+
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pathgen_smk.files import replacing
+
+logger = logging.getLogger("pathgen_smk")
+
+
+class Checkpoint:
+    """A file that holds the last whole state of one training.
+
+    Parameters
+    ----------
+    path
+        The file; it lies outside the outputs of a Snakemake rule, which are deleted when a job fails.
+    identity
+        Digest of all that decides the training's result; a state with another identity is not taken up.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write `state` (tensors and plain values), replacing the previous one once it is whole."""
+        with replacing(self.path) as temporary:
+            torch.save({"identity": self.identity, "state": state}, temporary)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last state if there is one of this very training, else None, saying why in the log."""
+        if not self.path.exists():
+            return None
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            logger.warning(f"checkpoint {self.path} is not readable, starting anew: {str(error).splitlines()[0]}")
+            return None
+        if not isinstance(content, dict) or content.get("identity") != self.identity:
+            logger.warning(f"checkpoint {self.path} is of other settings or data, starting anew")
+            return None
+        return content["state"]
+
+    def remove(self) -> None:
+        """Forget the state: the training is finished and its result is on disk."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""Check a config before anything runs: each mistake is one line that names the file and the key."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from pathgen_smk import plugins
+from pathgen_smk.errors import InputError
+from pathgen_smk.workflow.runs import NO_GENERATOR, ORIGINAL_ARM
+
+# Names in results/ of the default experiment, which other experiments must not take.
+RESERVED = {
+    "benchmarks", "checkpoints", "classifiers", "figures", "gans", "index", "logs", "patches", "predictions", "qc",
+    "sampling", "slides", "stores",
+}  # fmt: skip
+
+
+def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]) -> None:
+    """Check a merged config.
+
+    Parameters
+    ----------
+    config
+        The config as Snakemake merged it.
+    schema_path
+        Its JSON schema.
+    files
+        The config files it was merged from, later ones winning: to name the one that holds a mistake.
+
+    Raises
+    ------
+    InputError
+        For the first mistake.
+    """
+    files = list(files)
+    validator = Draft202012Validator(json.loads(schema_path.read_text(encoding="utf-8")))
+    # The most specific mistake first: a missing key of a section rather than "section is not valid".
+    for error in sorted(validator.iter_errors(config), key=lambda error: -len(error.absolute_path)):
+        keys, message = _explain(error)
+        raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys) or 'config'}: {message}")
+    for keys, message in _contradictions(config):
+        raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: {message}")
+
+
+def _explain(error: ValidationError) -> tuple[list[str], str]:
+    keys = [str(key) for key in error.absolute_path]
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        return [*keys, str(unknown)], f"there is no such key; known here: {', '.join(known)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return [*keys, missing], "this key is missing"
+    hint = ""
+    if isinstance(error.instance, str) and error.validator == "type" and _is_number(error.instance):
+        hint = " (YAML reads it as text; write it in full, such as 0.0002)"
+    return keys, f"{error.message}{hint}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _file_of(keys: list[str], files: list[str]) -> str:
+    for name in reversed(files):
+        try:
+            value: Any = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            continue
+        for key in keys:
+            value = value.get(key, ...) if isinstance(value, dict) else ...
+        if value is not ...:
+            return name
+    # A missing key stands in no file; what stands in none but is there came from the command line.
+    return files[-1] if files else "config"
+
+
+def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
+    """Yield what a schema cannot say, as (keys, message)."""
+    if config["experiment"] in RESERVED:
+        yield ["experiment"], f"'{config['experiment']}' is a folder of the default experiment; choose another name"
+    if ORIGINAL_ARM not in config["arms"]:
+        yield ["arms"], f"there is no arm '{ORIGINAL_ARM}', whose originals the GANs are trained on"
+    for arm, parts in config["arms"].items():
+        for split in ("train", "validate"):
+            if parts["original"][split] + parts["synthetic"][split] == 0:
+                yield ["arms", arm], f"it has no patches to {split} on"
+    if any(config["arms"][ORIGINAL_ARM]["synthetic"].values()):
+        yield ["arms", ORIGINAL_ARM, "synthetic"], "the original arm has no synthetic patches"
+    if NO_GENERATOR in config["generators"]:
+        yield ["generators", NO_GENERATOR], f"'{NO_GENERATOR}' stands for arms without a generator; choose another name"
+    if len(set(config["seeds"])) < len(config["seeds"]):
+        yield ["seeds"], "each seed may stand there once"
+    yield from _unknown_plugins(config)
+    if config["source"] in ("pcam", "folders") and not config["precut"]["collections"]:
+        yield ["precut", "collections"], f"source '{config['source']}' needs at least one collection of files"
+    if config["source"] in ("phantoms", "slides") and not config["cohort"]["sheet"]:
+        yield ["cohort", "sheet"], f"source '{config['source']}' needs a slide sheet"
+
+
+def _unknown_plugins(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
+    chosen = [
+        (["tissue", "rule"], "slides.tissue"),
+        (["labels", "rule"], "slides.labels"),
+        (["annotations", "format"], "slides.annotations"),
+        *((["generators", name, "architecture"], "models.generators") for name in config["generators"]),
+        *((["classifiers", name, "architecture"], "models.classifiers") for name in config["classifiers"]),
+    ]
+    for keys, package in chosen:
+        value: Any = config
+        for key in keys:
+            value = value[key]
+        known = plugins.available(package)
+        if value not in known:
+            yield keys, f"there is no '{value}'; choose one of {', '.join(known)}"
