@@ -158,7 +158,7 @@ def plan_anatomy(canvas: Canvas, gen: np.random.Generator, *, tumour: bool) -> A
     channels = np.exp(-((canvas.noise(gen, 45.0) / 0.16) ** 2))
     subcapsular = np.exp(-(((tissue - CAPSULE_UM - 9.0) / 6.0) ** 2))
     sinuses = np.maximum(channels * gen.uniform(0.5, 1.0), subcapsular) * (1 - follicles)
-    lymphocytes = gen.uniform(0.68, 0.88) + 0.14 * canvas.noise(gen, 90.0) + 0.07 * canvas.noise(gen, 20.0)
+    lymphocytes = gen.uniform(0.74, 0.84) + 0.15 * canvas.noise(gen, 90.0) + 0.07 * canvas.noise(gen, 20.0)
     lymphocytes = (lymphocytes + 0.3 * mantles).clip(0.15, 1.0) * (1 - 0.75 * sinuses) * (1 - 0.8 * follicles)
     nests = _plan_nests(canvas, tissue, gen) if tumour else np.zeros(canvas.map_shape, bool)
     # A slide without tumour is infinitely far from its border: everywhere outside.
@@ -220,6 +220,7 @@ def paint(canvas: Canvas, anatomy: Anatomy, random: partial[np.random.Generator]
         gen = random("cells", name)
         places = _places(canvas, share, kind.spacing, gen)
         cells.stamp(hematoxylin, eosin, places, cells.render_sprites(kind, canvas.half_um, gen), gen)
+    _vary_uptake(canvas, [hematoxylin, eosin], random("uptake"))
     picture = _stain(hematoxylin, eosin, random("stain"))
     _scatter_dust(picture, canvas.half_um, random("dust"))
     return Image.fromarray(picture)
@@ -236,7 +237,7 @@ def _populations(
     # Large cells are scattered through normal tissue as well: size alone does not tell tumour.
     scattered = (0.20 + 0.30 * canvas.noise(gen, 35.0)).clip(0, 0.85)
     # Grade and differentiation vary from slide to slide, and the nodes' own cells a little as well.
-    small = cells.LYMPHOCYTE.towards(cells.CENTROBLAST, gen.uniform(-0.08, 0.12))
+    small = cells.LYMPHOCYTE.towards(cells.CENTROBLAST, gen.uniform(-0.05, 0.08))
     large = cells.TUMOUR.towards(cells.CENTROBLAST, gen.uniform(-0.2, 0.5))
     lymphocytes = anatomy.lymphocytes * (1 - 0.6 * scattered)
     strange = small.towards(large, contrast)
@@ -326,10 +327,23 @@ def _places(canvas: Canvas, share: Array, spacing_um: float, gen: np.random.Gene
     return (centres[taken] / canvas.half_um).astype(int)
 
 
+def _vary_uptake(canvas: Canvas, planes: list[Array], gen: np.random.Generator) -> None:
+    """Let the section's thickness and its uptake of each stain vary within the slide, about as much as between slides.
+
+    Were the stain constant within a slide, it would give the slide away, and with it the likely class of its patches.
+    """
+    thickness = 1 + 0.07 * canvas.noise(gen, 90.0)
+    for plane in planes:
+        uptake = (thickness + 0.05 * canvas.noise(gen, 60.0)).clip(0.7, 1.3)
+        for top in range(0, len(plane), BAND):
+            band = slice(top, min(top + BAND, len(plane)))
+            plane[band] = (plane[band] * _enlarge(uptake, shape=plane.shape, band=band)).clip(0, 255)
+
+
 def _stain(hematoxylin: Array, eosin: Array, gen: np.random.Generator) -> Array:
     """Colours (H, W, 3) uint8 of the painted planes in this slide's own stain, by Beer-Lambert's law."""
-    strengths = gen.uniform((0.93, 0.91), (1.07, 1.09))
-    vectors = np.stack([HEMATOXYLIN, EOSIN]) + gen.normal(0, 0.010, (2, 3))
+    strengths = gen.uniform((0.95, 0.94), (1.05, 1.06))
+    vectors = np.stack([HEMATOXYLIN, EOSIN]) + gen.normal(0, 0.007, (2, 3))
     vectors = strengths[:, None] * vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     lamp = GLASS + gen.uniform(-2, 2, 3)
     od = np.arange(256) / cells.OD_SCALE
