@@ -13,8 +13,8 @@ include: "rules/common.smk"
 
 pathvars:
     results=RESULTS,
-    logs=RESULTS + "/logs",
-    benchmarks=RESULTS + "/benchmarks",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
 
 
 # Patches come from whole slides, or are cut already; what follows is the same.
@@ -36,11 +36,16 @@ include: "rules/evaluation.smk"
 rule all:
     default_target: True
     input:
-        "<results>/table1.csv",
-        "<results>/table2.csv",
-        "<results>/provenance.json",
+        expand("<results>/table{number}.{format}", number=(1, 2), format=("csv", "md")),
+        expand("<results>/qc/{unit}.png", unit=SHEET),
+        expand("<results>/figures/figure{number}.png", number=FIGURE_LABELS if EXPERIMENT.figure_store else ()),
+        expand(
+            "<results>/figures/gans/{generator}/seed{seed}/{label}-{what}.png",
+            generator=EXPERIMENT.generators,
+            seed=config["seeds"],
+            label=LABELS,
+            what=("curves", "samples"),
+        ),
+        expand("<results>/figures/classifiers/{run}.png", run=[run.path for run in EXPERIMENT.runs]),
         "<results>/figures/confusion.png",
-        FIGURES,
-        GAN_PICTURES,
-        CLASSIFIER_PICTURES,
-        QC_PICTURES,
+        "<results>/provenance.json",

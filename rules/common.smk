@@ -1,4 +1,4 @@
-"""What the rules share: the checked config, the sheet, names of files, input functions. No rules."""
+"""What the rules share: the checked config, the sheet, the experiment's files, input functions. No rules."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
 from pathgen_smk.workflow.configuration import check_config
-from pathgen_smk.workflow.runs import NO_GENERATOR, ORIGINAL_ARM, draw_sizes, list_runs
+from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run
 
-
+STARTED = time.time()
 # Jobs of this process end when it does, see pathgen_smk.console.job.
 os.environ[PARENT_VARIABLE] = str(os.getpid())
 
@@ -38,33 +38,39 @@ checked(
     # The Snakefile's own comes last there, but it is the first that the others are laid upon.
     [str(path) for path in [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]],
 )
-
-RESULTS = "results" if config["experiment"] == "default" else f"results/{config['experiment']}"
+EXPERIMENT = Experiment(config)
+RESULTS = EXPERIMENT.results
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
 SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN) if FROM_SLIDES else {}
+COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]
 # What is indexed and cut as one: a slide, or a collection of pre-cut patches.
-UNITS = list(SHEET) if FROM_SLIDES else list(config["precut"]["collections"])
-FIXED_SPLITS = (
-    {row.slide_id: row.split for row in SHEET.values() if row.split}
-    if FROM_SLIDES
-    else {name: files["split"] for name, files in config["precut"]["collections"].items() if "split" in files}
-)
-STARTED = time.time()
-RUNS = list_runs(config)
-RUN_PATTERN = "{arm}/{generator}-{amount}/{classifier}/seed{seed}"
+UNITS = [*SHEET, *COLLECTIONS]
+FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
+    name: files["split"] for name, files in COLLECTIONS.items() if "split" in files
+}
+# As the paper numbers them.
+FIGURE_LABELS = {"1": "normal", "2": "tumour"}
+CLASSIFIER_SETTINGS = ("epochs", "patience", "batch_size", "learning_rate", "momentum", "weight_decay")
+CLASSIFIER_SETTINGS += ("schedule_steps", "schedule_factor")
+GAN_SETTINGS = ("epochs", "batch_size", "learning_rate", "betas")
 
 
 wildcard_constraints:
     unit="|".join(map(re.escape, UNITS)),
-    slide="|".join(map(re.escape, UNITS)),
     split="|".join(SPLITS),
     label="|".join(LABELS),
     arm="|".join(map(re.escape, config["arms"])),
     generator="|".join(map(re.escape, [NO_GENERATOR, *config["generators"]])),
     classifier="|".join(map(re.escape, config["classifiers"])),
+    number="|".join(FIGURE_LABELS),
     amount="[0-9]+",
     seed="[0-9]+",
+
+
+def some(settings, *names):
+    """Return some of a section's settings: a rule depends on what it uses, and on nothing else."""
+    return {name: settings[name] for name in names}
 
 
 def memory_mb(base, factor):
@@ -72,7 +78,37 @@ def memory_mb(base, factor):
     return lambda wildcards, input, attempt: int((base + factor * input.size_mb) * attempt)
 
 
-def units_drawn_for(split=None):
+def code_of_gan(script):
+    """Return a parameter: the digest of what a script uses, the generator's architecture included."""
+    return lambda wildcards: code_digest(
+        script, f"models.generators.{config['generators'][wildcards.generator]['architecture']}"
+    )
+
+
+def code_of_classifier(script):
+    """Return a parameter: the digest of what a script uses, the classifier's architecture included."""
+    return lambda wildcards: code_digest(
+        script, f"models.classifiers.{config['classifiers'][wildcards.classifier]['architecture']}"
+    )
+
+
+def annotation_of_slide(wildcards):
+    """Return a slide's annotation, or nothing."""
+    return SHEET[wildcards.unit].annotation or []
+
+
+def collection_files(wildcards):
+    """Return a collection's files and settings, by key."""
+    return {key: value for key, value in COLLECTIONS[wildcards.unit].items() if key != "split"}
+
+
+def inputs_of_collection(wildcards):
+    """Return the files, or the folder, of a collection."""
+    known = COLLECTIONS[wildcards.unit]
+    return [known[key] for key in ("images", "labels", "meta", "folder") if key in known]
+
+
+def units_drawn(split=None):
     """Return the units of which patches were drawn, for one split or for any; known once the draw is done."""
     drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
     return sorted(set(drawn["unit"] if split is None else drawn.loc[drawn["split"] == split, "unit"]))
@@ -80,39 +116,31 @@ def units_drawn_for(split=None):
 
 def draw_of_unit(wildcards):
     """Return the rows drawn of a unit, or nothing if none were."""
-    return f"<results>/sampling/draws/{wildcards.unit}.csv" if wildcards.unit in units_drawn_for() else []
+    return f"<results>/sampling/draws/{wildcards.unit}.csv" if wildcards.unit in units_drawn() else []
 
 
 def patches_of_split(wildcards):
     """Return the stores of the units that a split has patches of."""
-    return [f"<results>/patches/{unit}.h5" for unit in units_drawn_for(wildcards.split)]
+    return [f"<results>/patches/{unit}.h5" for unit in units_drawn(wildcards.split)]
 
 
-def parts_of_run(run, split):
-    """Return which stores a run reads for a split, and how many patches of each, by kind; none it takes nothing of."""
-    arm = config["arms"][run.arm]
-    original, amount = arm["original"][split], arm["synthetic"][split]
-    stores = {
-        "original": (f"{RESULTS}/stores/original/{split}.h5", original),
-        "synthetic": (f"{RESULTS}/stores/synthetic/{run.generator}/seed{run.seed}/{split}-{amount}.h5", amount),
-    }
-    return {kind: (path, count) for kind, (path, count) in stores.items() if count}
+def stores_of_run(split):
+    """Return an input function: the stores that a run reads for a split."""
+    return lambda wildcards: [path for path, _ in EXPERIMENT.parts(EXPERIMENT.run_of(wildcards), split).values()]
 
 
-def run_of(wildcards):
-    """Return the run that wildcards name."""
-    path = RUN_PATTERN.format(**wildcards)
-    return next(run for run in RUNS if run.path == path)
+def counts_of_run(wildcards):
+    """Return how many patches a run takes of each store, by split, in the order of the stores."""
+    run = EXPERIMENT.run_of(wildcards)
+    return {split: [count for _, count in EXPERIMENT.parts(run, split).values()] for split in ("train", "validate")}
 
 
 onstart:
     # Snakemake's own lock outlives a killed run; this one dies with the process, so that the same command works again.
-    RUN_LOCK = Path(RESULTS, ".lock")
-    RUN_LOCK.parent.mkdir(parents=True, exist_ok=True)
-    RUN_LOCK_FILE = RUN_LOCK.open("w")
-    globals()["run_lock"] = RUN_LOCK_FILE
+    Path(RESULTS).mkdir(parents=True, exist_ok=True)
+    globals()["run_lock"] = Path(RESULTS, ".lock").open("w")
     try:
-        fcntl.flock(RUN_LOCK_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"ERROR: another run is writing to {RESULTS}; wait for it, or choose another 'experiment'")
 

@@ -5,22 +5,6 @@ Gives <results>/gans/ and <results>/stores/synthetic/{generator}/seed{seed}/{spl
 """
 
 
-def gan_settings(wildcards):
-    """Return how a generator's GAN is trained."""
-    return {key: config["generators"][wildcards.generator][key] for key in GAN_SETTINGS}
-
-
-GAN_SETTINGS = ("epochs", "batch_size", "learning_rate", "betas")
-USED_GENERATORS = sorted({run.generator for run in RUNS} - {NO_GENERATOR})
-GAN_PICTURES = expand(
-    "<results>/figures/gans/{generator}/seed{seed}/{label}-{what}.png",
-    generator=USED_GENERATORS,
-    seed=config["seeds"],
-    label=LABELS,
-    what=("curves", "samples"),
-)
-
-
 rule train_gan:
     input:
         store="<results>/stores/original/train.h5",
@@ -35,23 +19,23 @@ rule train_gan:
         "<logs>/train_gan/{generator}/seed{seed}/{label}.log",
     benchmark:
         "<benchmarks>/train_gan/{generator}/seed{seed}/{label}.tsv"
-    params:
-        code=lambda wildcards: code_digest(
-            "train_gan", f"models.generators.{config['generators'][wildcards.generator]['architecture']}"
-        ),
-        # Outside the outputs, which Snakemake deletes when a job fails.
-        checkpoint=f"{RESULTS}/checkpoints/gans/{{generator}}/seed{{seed}}/{{label}}.pt",
-        amount=config["arms"][ORIGINAL_ARM]["original"]["train"],
-        architecture=lambda wildcards: config["generators"][wildcards.generator]["architecture"],
-        options=lambda wildcards: config["generators"][wildcards.generator]["options"],
-        settings=gan_settings,
-        sample_epochs=lambda wildcards: config["generators"][wildcards.generator]["sample_epochs"],
-        compute={key: config["compute"][key] for key in ("device", "precision", "threads")},
+    conda:
+        "../envs/pathgen.yaml"
     threads: config["compute"]["threads"]
     resources:
         mem_mb=memory_mb(1500, 3),
         runtime=360,
         gpu=config["compute"]["gpus"],
+    params:
+        code=code_of_gan("train_gan"),
+        # Outside the outputs, which Snakemake deletes when a job fails.
+        checkpoint=f"{RESULTS}/checkpoints/gans/{{generator}}/seed{{seed}}/{{label}}.pt",
+        amount=EXPERIMENT.gan_amount,
+        architecture=lambda wildcards: config["generators"][wildcards.generator]["architecture"],
+        options=lambda wildcards: config["generators"][wildcards.generator]["options"],
+        settings=lambda wildcards: some(config["generators"][wildcards.generator], *GAN_SETTINGS),
+        sample_epochs=lambda wildcards: config["generators"][wildcards.generator]["sample_epochs"],
+        compute=some(config["compute"], "device", "precision", "threads"),
     script:
         "../src/pathgen_smk/scripts/train_gan.py"
 
@@ -66,17 +50,17 @@ rule generate_patches:
         "<logs>/generate_patches/{generator}/seed{seed}/{split}-{amount}.log",
     benchmark:
         "<benchmarks>/generate_patches/{generator}/seed{seed}/{split}-{amount}.tsv"
-    params:
-        code=lambda wildcards: code_digest(
-            "generate_patches", f"models.generators.{config['generators'][wildcards.generator]['architecture']}"
-        ),
-        batch_size=256,
-        compute={key: config["compute"][key] for key in ("device", "precision", "threads")},
+    conda:
+        "../envs/pathgen.yaml"
     threads: config["compute"]["threads"]
     resources:
         mem_mb=1500,
         runtime=60,
         gpu=config["compute"]["gpus"],
+    params:
+        code=code_of_gan("generate_patches"),
+        batch_size=256,
+        compute=some(config["compute"], "device", "precision", "threads"),
     script:
         "../src/pathgen_smk/scripts/generate_patches.py"
 
@@ -104,11 +88,13 @@ rule plot_gan:
         "<logs>/plot_gan/{generator}/seed{seed}/{label}.log",
     benchmark:
         "<benchmarks>/plot_gan/{generator}/seed{seed}/{label}.tsv"
-    params:
-        code=code_digest("plot_gan"),
+    conda:
+        "../envs/pathgen.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        code=code_digest("plot_gan"),
     script:
         "../src/pathgen_smk/scripts/plot_gan.py"

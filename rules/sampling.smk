@@ -16,6 +16,12 @@ checkpoint draw_patches:
         "<logs>/draw_patches.log",
     benchmark:
         "<benchmarks>/draw_patches.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(500, 20),
+        runtime=30,
     params:
         code=code_digest("draw_patches"),
         by=config["split"]["by"],
@@ -23,13 +29,9 @@ checkpoint draw_patches:
         test_share=config["split"]["test_share"],
         fixed=FIXED_SPLITS,
         weights=config["draw"]["weights"],
-        sizes=draw_sizes(config),
+        sizes=EXPERIMENT.draw_sizes,
         allow_fewer=config["draw"]["allow_fewer"],
         seed=config["seed"],
-    threads: 1
-    resources:
-        mem_mb=memory_mb(500, 20),
-        runtime=30,
     script:
         "../src/pathgen_smk/scripts/draw_patches.py"
 
@@ -43,12 +45,14 @@ rule collect_patches:
         "<logs>/collect_patches/{split}.log",
     benchmark:
         "<benchmarks>/collect_patches/{split}.tsv"
-    params:
-        code=code_digest("collect_patches"),
+    conda:
+        "../envs/pathgen.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb(500, 3),
         runtime=30,
+    params:
+        code=code_digest("collect_patches"),
     script:
         "../src/pathgen_smk/scripts/collect_patches.py"
 
@@ -62,12 +66,14 @@ rule check_stores:
         "<logs>/check_stores.log",
     benchmark:
         "<benchmarks>/check_stores.tsv"
-    params:
-        code=code_digest("check_stores"),
-        by=config["split"]["by"],
+    conda:
+        "../envs/pathgen.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        code=code_digest("check_stores"),
+        by=config["split"]["by"],
     script:
         "../src/pathgen_smk/scripts/check_stores.py"

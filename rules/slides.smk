@@ -4,41 +4,35 @@ Takes the sheet's slides and annotations (phantoms are made here) and, for the c
 Gives <results>/index/{unit}.parquet, <results>/patches/{unit}.h5 and a picture of each slide in <results>/qc/.
 """
 
-QC_PICTURES = expand("<results>/qc/{unit}.png", unit=UNITS)
-
-
-def annotation_of(wildcards):
-    """Return a slide's annotation, or nothing."""
-    return SHEET[wildcards.unit].annotation or []
-
-
 if SLIDES_MADE_IN:
 
     rule make_phantom:
         output:
-            slide="<results>/slides/{slide}.svs",
-            annotation="<results>/slides/{slide}.xml",
+            slide="<results>/slides/{unit}.svs",
+            annotation="<results>/slides/{unit}.xml",
         log:
-            "<logs>/make_phantom/{slide}.log",
+            "<logs>/make_phantom/{unit}.log",
         benchmark:
-            "<benchmarks>/make_phantom/{slide}.tsv"
-        params:
-            code=code_digest("make_phantom"),
-            seed=config["seed"],
-            tumour=lambda wildcards: SHEET[wildcards.slide].label == "tumour",
-            phantom=config["phantoms"],
+            "<benchmarks>/make_phantom/{unit}.tsv"
+        conda:
+            "../envs/pathgen.yaml"
         threads: 1
         resources:
             mem_mb=400,
             runtime=10,
+        params:
+            code=code_digest("make_phantom"),
+            seed=config["seed"],
+            tumour=lambda wildcards: SHEET[wildcards.unit].label == "tumour",
+            phantom=config["phantoms"],
         script:
             "../src/pathgen_smk/scripts/make_phantom.py"
 
 
 rule index_slide:
     input:
-        unpack(lambda wildcards: {"slide": SHEET[wildcards.unit].path}),
-        annotation=annotation_of,
+        slide=lambda wildcards: SHEET[wildcards.unit].path,
+        annotation=annotation_of_slide,
     output:
         table="<results>/index/{unit}.parquet",
         tissue="<results>/index/{unit}.tissue.png",
@@ -47,6 +41,12 @@ rule index_slide:
         "<logs>/index_slide/{unit}.log",
     benchmark:
         "<benchmarks>/index_slide/{unit}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(700, 0),
+        runtime=20,
     params:
         code=code_digest(
             "index_slide",
@@ -56,18 +56,14 @@ rule index_slide:
         ),
         patient=lambda wildcards: SHEET[wildcards.unit].patient,
         um_per_px=lambda wildcards: SHEET[wildcards.unit].um_per_px,
-        patches={key: config["patches"][key] for key in ("size", "stride", "um_per_px", "output_size")},
+        patches=some(config["patches"], "size", "stride", "um_per_px", "output_size"),
         tissue_rule=config["tissue"]["rule"],
         downsample=config["tissue"]["downsample"],
         min_share=config["tissue"]["min_share"],
         annotation_format=config["annotations"]["format"],
-        groups={key: config["annotations"][key] for key in ("tumour_groups", "normal_groups")},
+        groups=some(config["annotations"], "tumour_groups", "normal_groups"),
         label_rule=config["labels"]["rule"],
         threshold=config["labels"]["threshold"],
-    threads: 1
-    resources:
-        mem_mb=memory_mb(700, 0),
-        runtime=20,
     script:
         "../src/pathgen_smk/scripts/index_slide.py"
 
@@ -82,15 +78,17 @@ rule cut_patches:
         "<logs>/cut_patches/{unit}.log",
     benchmark:
         "<benchmarks>/cut_patches/{unit}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(500, 0),
+        runtime=60,
     params:
         code=code_digest("cut_patches"),
         um_per_px=lambda wildcards: SHEET[wildcards.unit].um_per_px,
         output_size=config["patches"]["output_size"],
         filter_name=config["patches"]["filter"],
-    threads: 1
-    resources:
-        mem_mb=memory_mb(500, 0),
-        runtime=60,
     script:
         "../src/pathgen_smk/scripts/cut_patches.py"
 
@@ -98,7 +96,7 @@ rule cut_patches:
 rule plot_slide:
     input:
         slide=lambda wildcards: SHEET[wildcards.unit].path,
-        annotation=annotation_of,
+        annotation=annotation_of_slide,
         tissue="<results>/index/{unit}.tissue.png",
         draw=draw_of_unit,
     output:
@@ -112,13 +110,15 @@ rule plot_slide:
         "<logs>/plot_slide/{unit}.log",
     benchmark:
         "<benchmarks>/plot_slide/{unit}.tsv"
-    params:
-        code=code_digest("plot_slide", f"slides.annotations.{config['annotations']['format']}"),
-        annotation_format=config["annotations"]["format"],
-        groups={key: config["annotations"][key] for key in ("tumour_groups", "normal_groups")},
+    conda:
+        "../envs/pathgen.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb(700, 0),
         runtime=10,
+    params:
+        code=code_digest("plot_slide", f"slides.annotations.{config['annotations']['format']}"),
+        annotation_format=config["annotations"]["format"],
+        groups=some(config["annotations"], "tumour_groups", "normal_groups"),
     script:
         "../src/pathgen_smk/scripts/plot_slide.py"

@@ -1,4 +1,4 @@
-"""Find an implementation by its config name: a model, a tissue rule, an annotation format is one module of a package."""
+"""Find an implementation by its config name: a model, a tissue rule, an annotation format is one module."""
 
 import importlib
 import pkgutil

@@ -97,7 +97,7 @@ def draw_keys(index: pd.DataFrame, *, weights: str, seed: int) -> np.ndarray:
 
 
 def draw_split_by_patch(keyed: pd.DataFrame, sizes: dict[str, int]) -> pd.DataFrame:
-    """Divide one pool among the splits: the smallest keys of each class go to train, the next to validate, then test."""
+    """Divide one pool among the splits: the smallest keys of each class to train, the next to validate, then test."""
     taken = []
     for _, pool in keyed.groupby("label", sort=True):
         pool = pool.sort_values(["key", "slide_id", "item"])

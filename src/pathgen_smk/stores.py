@@ -1,8 +1,9 @@
 """The HDF5 patch store: the only place that names its datasets and attributes.
 
-A store holds `images` (N, S, S, 3) uint8 and `labels` (N,) uint8. A store of original patches also says where each comes
-from: `slide_id`, `patient_id`, `x`, `y` (level-0 pixels), `level`, `split`. A synthetic one has `latent_seed`, and nothing
-that points to a slide or a person. Datasets are contiguous and uncompressed, so that they read at the disk's speed.
+A store holds `images` (N, S, S, 3) uint8 and `labels` (N,) uint8. A store of original patches also says where each
+comes from: `slide_id`, `patient_id`, `item` (its row in the index), `x`, `y` (level-0 pixels), `level`, `split`, `rank`
+(its place in the draw). A synthetic one has `latent_seed`, and nothing that points to a slide or a person. Datasets are
+contiguous and uncompressed, so that they read at the disk's speed.
 """
 
 import hashlib
@@ -50,9 +51,7 @@ class StoreAttributes:
     generator_digest: str = ""
 
 
-def write_store(
-    path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes
-) -> None:
+def write_store(path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes) -> None:
     """Write a store, whole or not at all.
 
     Parameters

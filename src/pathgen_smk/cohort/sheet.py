@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
         place = f"{path}: row {number}"
         row = _row(place, cells, made_in)
         if row.slide_id in rows:
-            raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands in the sheet once")
+            raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands there once")
         real = Path(row.path).resolve()
         if real in seen:
             raise InputError(f"{place}: path '{row.path}' is the file of slide '{seen[real]}' already")
@@ -95,7 +96,7 @@ def _read_cells(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
 
 
-def _check_columns(path: Path, columns: list[str] | tuple[()]) -> None:
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
     if missing or unknown:

@@ -89,7 +89,7 @@ def table1_markdown(table: pd.DataFrame) -> str:
 
 
 def table2_markdown(table: pd.DataFrame) -> str:
-    """Return Table 2 as Markdown: a row an arm and model, mean and interval over seeds, the paper's value in brackets."""
+    """Return Table 2 as Markdown: a row an arm and model, means over seeds, the paper's values in brackets."""
     lines = [
         f"| arm | generator | classifier | seeds | {' | '.join(METRICS)} | n_test |",
         f"| --- | --- | --- | --- | {'--- | ' * len(METRICS)}--- |",

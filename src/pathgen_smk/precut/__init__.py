@@ -1,7 +1,7 @@
 """Collections of patches that somebody cut already, one format a module.
 
-Each module has ``index(collection, files) -> table`` (columns slide_id, patient_id, item, x, y, side, level, label) and
-``read(files, rows) -> iterator of (H, W, 3) uint8``. `files` maps the format's keys, as the config gives them, to values.
+Each module has ``index(collection, files) -> table`` (columns slide_id, patient_id, item, x, y, side, level, label)
+and ``read(files, rows) -> iterator of (H, W, 3) uint8``. `files` maps the format's keys in the config to values.
 """
 
 import numpy as np

@@ -67,5 +67,7 @@ def _open(path: Path) -> h5py.File:
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     # A link to another file, or a dataset stored in one, would let a data file name any path on this machine.
     if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external:
-        raise InputError(f"{path}: there is no dataset '{name}' in the file itself; it has {', '.join(file) or 'nothing'}")
+        raise InputError(
+            f"{path}: there is no dataset '{name}' in the file itself; it has {', '.join(file) or 'nothing'}"
+        )
     return file[name]

@@ -31,9 +31,7 @@ def main(
             logger.warning("split.by is patch: one pool of all slides, the fixed splits of the sheet do not count")
         slides["split"], patches = "pool", sampling.draw_split_by_patch(patches, sizes)
     else:
-        splits = sampling.assign_splits(
-            slides, by=by, validate_share=validate_share, test_share=test_share, seed=seed
-        )
+        splits = sampling.assign_splits(slides, by=by, validate_share=validate_share, test_share=test_share, seed=seed)
         slides["split"] = slides["slide_id"].map(splits)
         patches["split"] = patches["slide_id"].map(splits)
     drawn, warnings = sampling.draw(patches, sizes, allow_fewer=allow_fewer)
@@ -45,7 +43,9 @@ def main(
 def _write(drawn: pd.DataFrame, slides: pd.DataFrame, draws: Path, split_table: Path, summary: Path) -> None:
     shutil.rmtree(draws, ignore_errors=True)
     for unit, rows in drawn.groupby("unit", sort=True):
-        files.write_text(draws / f"{unit}.csv", rows.drop(columns=["unit", "key"]).sort_values("item").to_csv(index=False))
+        files.write_text(
+            draws / f"{unit}.csv", rows.drop(columns=["unit", "key"]).sort_values("item").to_csv(index=False)
+        )
     counts = drawn.groupby(["unit", "split", "label"]).size().unstack(fill_value=0)
     counts = counts.rename(columns=dict(enumerate(NAMES))).reset_index()
     files.write_text(summary, counts.to_csv(index=False))

@@ -38,7 +38,9 @@ def fit(images: Iterator[np.ndarray], crop: int | None, output_size: int, filter
     for image in images:
         if crop is not None and crop > len(image):
             raise InputError(f"precut.centre_crop is {crop} px, but the images have {len(image)}")
-        yield resize(image if crop is None else np.ascontiguousarray(centre_crop(image, crop)), output_size, filter_name)
+        yield resize(
+            image if crop is None else np.ascontiguousarray(centre_crop(image, crop)), output_size, filter_name
+        )
 
 
 if __name__ == "__main__":

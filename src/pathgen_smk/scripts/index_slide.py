@@ -24,7 +24,10 @@ def main(
     """Write the slide's index (Parquet), its tissue mask (PNG) and what was found (JSON)."""
     outlines = plugins.load("slides.annotations", annotation_format).read(annotation, **groups) if annotation else []
     area = annotations.combine(outlines)
-    for problem, names in (("crossing themselves, mended", area.mended), ("enclosing nothing, left out", area.left_out)):
+    for problem, names in (
+        ("crossing themselves, mended", area.mended),
+        ("enclosing nothing, left out", area.left_out),
+    ):
         if names:
             logger.warning(f"slide {slide_id}: {len(names)} outline(s) {problem}: {', '.join(names)}")
     with open_slide(slide) as opened:

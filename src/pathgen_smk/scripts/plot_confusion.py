@@ -12,9 +12,12 @@ from pathgen_smk.evaluation.metrics import ConfusionCounts
 def main(*, table2: Path, figure: Path) -> None:
     """Write the picture, a matrix for each row of Table 2."""
     table = pd.read_csv(table2)
-    named = ["arm", *(key for key in ("generator", "classifier", "seed") if table.groupby("arm")[key].nunique().max() > 1)]
+    named = [
+        "arm",
+        *(key for key in ("generator", "classifier", "seed") if table.groupby("arm")[key].nunique().max() > 1),
+    ]
     names = table[named].astype(str).agg(", ".join, axis=1)
-    counts = [ConfusionCounts(**row) for row in table[["tn", "fp", "fn", "tp"]].to_dict("records")]
+    counts = [ConfusionCounts(*row) for row in table[["tn", "fp", "fn", "tp"]].itertuples(index=False)]
     save_confusion(figure, list(zip(names, counts, strict=True)))
 
 

@@ -12,8 +12,8 @@ from pathgen_smk.labels import NAMES
 
 def main(*, original: Path, synthetic: Path, figure: Path, label: str) -> None:
     """Draw the first patches of the class in each store, which are random ones."""
-    grids = [first_of_class(store, NAMES.index(label), GRID * GRID) for store in (original, synthetic)]
-    save_pair_of_grids(figure, *grids, title=f"{label} patches")
+    real, made = (first_of_class(store, NAMES.index(label), GRID * GRID) for store in (original, synthetic))
+    save_pair_of_grids(figure, real, made, title=f"{label} patches")
 
 
 def first_of_class(store: Path, value: int, count: int) -> np.ndarray:

@@ -26,25 +26,38 @@ def main(
     device_used = device.prepare(**compute)
     images, labels = stores.read_first(store, amount)
     build = plugins.load("models.generators", architecture).build
-    models = device.build_seeded(build, options, seeding.derive_seed(seed, "gan", name, label, "weights"))
-    identity = [stores.content_digest(store), label, amount, name, seed, architecture, options, settings, str(device_used)]
+    generator, discriminator = device.build_seeded(
+        build, options, seeding.derive_seed(seed, "gan", name, label, "weights")
+    )
+    identity = [
+        stores.content_digest(store),
+        label,
+        amount,
+        name,
+        seed,
+        architecture,
+        options,
+        settings,
+        str(device_used),
+    ]
     state = Checkpoint(checkpoint, files.digest_of(identity))
     trainer = GanTrainer(
         f"GAN {label}",
-        *models,
+        generator,
+        discriminator,
         images[labels == NAMES.index(label)],
         settings=GanSettings(**settings),
-        fixed_latents=latents_of(latent_seeds(SHOWN, seed, name, label, "shown"), models[0].latent_size),
+        fixed_latents=latents_of(latent_seeds(SHOWN, seed, name, label, "shown"), generator.latent_size),
         sample_epochs=sample_epochs,
         seed=seeding.derive_seed(seed, "gan", name, label, "training"),
         compute=device_used,
     )
     run = trainer.fit(state)
-    for path, model in zip((generator_path, discriminator_path), models, strict=True):
+    for path, model in ((generator_path, generator), (discriminator_path, discriminator)):
         save_model(path, model, package="models.generators", architecture=architecture)
     files.write_text(history, pd.DataFrame(run.history).to_csv(index=False))
     with files.replacing(samples) as temporary:
-        np.savez_compressed(temporary, **{str(epoch): shown for epoch, shown in run.samples.items()})
+        np.savez_compressed(temporary, allow_pickle=False, **{str(key): grid for key, grid in run.samples.items()})
     state.remove()
 
 

@@ -11,14 +11,12 @@ from pathgen_smk import files, stores
 from pathgen_smk.console.job import job
 
 PACKAGES = (
-    "pathgen-smk", "snakemake", "torch", "torchvision", "openslide-python", "openslide-bin", "shapely", "numpy", "pandas",
-    "scikit-learn", "scikit-image", "h5py", "pillow",
+    "pathgen-smk", "snakemake", "torch", "torchvision", "openslide-python", "openslide-bin", "shapely", "numpy",
+    "pandas", "scikit-learn", "scikit-image", "h5py", "pillow",
 )  # fmt: skip
 
 
-def main(
-    *, store_paths: list[Path], summaries: list[Path], provenance: Path, config: dict, rows: list[dict]
-) -> None:
+def main(*, store_paths: list[Path], summaries: list[Path], provenance: Path, config: dict, rows: list[dict]) -> None:
     """Write the provenance.
 
     Each of `rows` is a row of Table 2 with the stores it read, by role; `summaries` are its trainings', in that order.

@@ -28,7 +28,7 @@ class Compute:
 
     def place(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in the memory layout that its convolutions are fastest with."""
-        return model.to(self.device, memory_format=torch.channels_last)
+        return model.to(self.device).to(memory_format=torch.channels_last)
 
     def rng(self, seed: int) -> torch.Generator:
         """Return a generator on the device."""

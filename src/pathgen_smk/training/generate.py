@@ -1,6 +1,7 @@
 """Draw synthetic patches from a trained generator, each from a latent seed of its own."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ def latents_of(seeds: np.ndarray, latent_size: int) -> torch.Tensor:
 def generate(generator: nn.Module, seeds: np.ndarray, *, batch_size: int, compute: Compute) -> Iterator[np.ndarray]:
     """Yield the image of each latent seed, (S, S, 3) uint8."""
     compute.place(generator)
+    latent_size = cast(int, generator.latent_size)
     for start in range(0, len(seeds), batch_size):
-        latents = latents_of(seeds[start : start + batch_size], int(generator.latent_size))
+        latents = latents_of(seeds[start : start + batch_size], latent_size)
         yield from draw_images(generator, latents.to(compute.device), compute)

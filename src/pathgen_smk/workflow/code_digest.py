@@ -1,8 +1,9 @@
 """A digest of the code that a rule runs, given to Snakemake as a parameter, so that edits rerun what they change.
 
-Snakemake looks at a rule's script, not at the modules that it imports. The digest covers the syntax trees of all modules
-of this package that the script imports, directly or through others, without docstrings: an edit to comments, docstrings
-or formatting does not change it. Modules found by name (a model, a tissue rule) count only where the config chooses them.
+Snakemake looks at a rule's script, not at the modules that it imports. The digest covers the syntax trees of all
+modules of this package that the script imports, directly or through others, without docstrings: an edit to comments,
+docstrings or formatting does not change it. Modules found by name (a model, a tissue rule) count only where the config
+chooses them.
 """
 
 import ast

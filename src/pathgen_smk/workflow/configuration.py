@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 
 from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
-from pathgen_smk.workflow.runs import NO_GENERATOR, ORIGINAL_ARM
+from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM
 
 # Names in results/ of the default experiment, which other experiments must not take.
 RESERVED = {
@@ -49,15 +49,16 @@ def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]
 
 def _explain(error: ValidationError) -> tuple[list[str], str]:
     keys = [str(key) for key in error.absolute_path]
+    schema, expected, found = cast(dict, error.schema), cast(list, error.validator_value), cast(Any, error.instance)
     if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = next(key for key in error.instance if key not in known)
+        known = sorted(schema.get("properties", {}))
+        unknown = next(key for key in found if key not in known)
         return [*keys, str(unknown)], f"there is no such key; known here: {', '.join(known)}"
     if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
+        missing = next(key for key in expected if key not in found)
         return [*keys, missing], "this key is missing"
     hint = ""
-    if isinstance(error.instance, str) and error.validator == "type" and _is_number(error.instance):
+    if isinstance(found, str) and error.validator == "type" and _is_number(found):
         hint = " (YAML reads it as text; write it in full, such as 0.0002)"
     return keys, f"{error.message}{hint}"
 

@@ -27,14 +27,14 @@ def read(path: Path, *, tumour_groups: list[str], normal_groups: list[str]) -> l
         If the file is not such XML, or has a group that is in neither list, or a coordinate that is not a number.
     """
     try:
-        root = parse(path, forbid_dtd=True).getroot()
+        tree = parse(path, forbid_dtd=True)
     except FileNotFoundError as error:
         raise InputError(f"annotation {path}: there is no such file") from error
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise InputError(f"annotation {path}: not well-formed, safe XML: {error or type(error).__name__}") from error
     return [
         _outline(element, f"{path}: annotation {number}", tumour_groups, normal_groups)
-        for number, element in enumerate(root.iter("Annotation"), start=1)
+        for number, element in enumerate(tree.iter("Annotation"), start=1)
     ]
 
 
