@@ -90,7 +90,7 @@ class Anatomy:
 
 def write_phantom(
     slide_path: Path,
-    annotation_path: Path | None,
+    annotation_path: Path,
     *,
     slide_id: str,
     seed: int,
@@ -100,7 +100,7 @@ def write_phantom(
     um_per_px: float = 0.25,
     contrast: float = 0.5,
 ) -> None:
-    """Write one phantom slide (Aperio SVS) and, where it has tumour, its ASAP annotation.
+    """Write one phantom slide (Aperio SVS) and its ASAP annotation, which has no outline where there is no tumour.
 
     The same arguments give the same bytes. Both files appear whole or not at all.
 
@@ -109,8 +109,8 @@ def write_phantom(
     slide_path
         The pyramidal JPEG TIFF to write.
     annotation_path
-        The ASAP XML to write; given if and only if `tumour`. Polygons are in level-0 px: groups `_0` and `_1` tumour,
-        `_2` normal tissue within tumour.
+        The ASAP XML to write. Polygons are in level-0 px: groups `_0` and `_1` tumour, `_2` normal tissue within
+        tumour.
     slide_id
         Name of the slide; with `seed` it determines all that is random.
     seed
@@ -127,10 +127,8 @@ def write_phantom(
     Raises
     ------
     ValueError
-        If an annotation is given without tumour or missing with it, or a size or `contrast` is out of range.
+        If a size or `contrast` is out of range.
     """
-    if tumour != (annotation_path is not None):
-        raise ValueError(f"{slide_id}: annotation_path must be given if and only if tumour is true; tumour is {tumour}")
     if width % TILE or height % TILE or min(width, height) < 2 * TILE:
         raise ValueError(f"{slide_id}: width and height must be multiples of {TILE}, 512 or more, not {width}x{height}")
     if not 0 <= contrast <= 1:
@@ -143,9 +141,8 @@ def write_phantom(
     grain = _grain(width, random("grain"))
     with ExitStack() as files:
         write_svs(files.enter_context(replacing(slide_path)), half, grain, um_per_px=um_per_px, slide_id=slide_id)
-        if annotation_path is not None:
-            polygons = annotate(canvas, anatomy.tumour, random("annotation"))
-            write_asap(files.enter_context(replacing(annotation_path)), polygons)
+        polygons = annotate(canvas, anatomy.tumour, random("annotation")) if tumour else []
+        write_asap(files.enter_context(replacing(annotation_path)), polygons)
 
 
 # ---------------------------------------------------------------------------------------------- anatomy
@@ -194,7 +191,7 @@ def _plan_follicles(canvas: Canvas, tissue: Array, gen: np.random.Generator) -> 
 
 def _plan_nests(canvas: Canvas, tissue: Array, gen: np.random.Generator) -> Array:
     """Mask of tumour nests of very different size, the deepest of them with an island of normal tissue in it."""
-    score = canvas.noise(gen, 62.0) + 0.45 * canvas.noise(gen, 22.0) + 0.12 * canvas.noise(gen, 8.0)
+    score = canvas.noise(gen, 150.0) + 0.22 * canvas.noise(gen, 30.0) + 0.06 * canvas.noise(gen, 8.0)
     score[tissue < CAPSULE_UM + 4.0] = -np.inf
     wanted = gen.uniform(0.38, 0.53) * (tissue > 0).sum() / score.size
     nests = ndimage.binary_opening(score > np.quantile(score, 1 - wanted))
@@ -233,12 +230,12 @@ def _populations(
     parenchyma = anatomy.tissue > CAPSULE_UM
     nests = anatomy.tumour > 0
     normal = parenchyma & ~nests
-    infiltrate = (0.28 + 0.28 * canvas.noise(gen, 35.0)).clip(0.02, 0.8)
+    infiltrate = (0.18 + 0.22 * canvas.noise(gen, 35.0)).clip(0.02, 0.7)
     # Large cells are scattered through normal tissue as well: size alone does not tell tumour.
-    scattered = (0.20 + 0.30 * canvas.noise(gen, 35.0)).clip(0, 0.85)
+    scattered = (0.05 + 0.20 * canvas.noise(gen, 35.0)).clip(0, 0.7)
     # Grade and differentiation vary from slide to slide, and the nodes' own cells a little as well.
     small = cells.LYMPHOCYTE.towards(cells.CENTROBLAST, gen.uniform(-0.05, 0.08))
-    large = cells.TUMOUR.towards(cells.CENTROBLAST, gen.uniform(-0.2, 0.5))
+    large = cells.TUMOUR.towards(cells.CENTROBLAST, gen.uniform(-0.3, 0.3))
     lymphocytes = anatomy.lymphocytes * (1 - 0.6 * scattered)
     strange = small.towards(large, contrast)
     crowding = (0.78 + 0.18 * canvas.noise(gen, 40.0)).clip(0.3, 1.0)

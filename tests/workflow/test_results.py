@@ -1,0 +1,133 @@
+"""What a run leaves behind, checked against the stores and against scikit-learn."""
+
+import json
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project, make_project
+from PIL import Image
+from sklearn import metrics
+
+from pathgen_smk.stores import content_digest
+
+pytestmark = pytest.mark.slow
+COLUMNS = "arm generator classifier n_train_original n_train_synthetic seed accuracy precision recall f1 roc_auc tn fp fn tp n_test"
+
+
+def stores_of(project: Project) -> dict[str, str]:
+    """Return the digest of each store's contents, by path."""
+    results = project.path / "results"
+    return {str(path.relative_to(results)): content_digest(path) for path in sorted(results.glob("stores/**/*.h5"))}
+
+
+def test_table2_has_its_columns_and_rows_and_follows_from_the_predictions(built: Project) -> None:
+    table = pd.read_csv(built.path / "results/table2.csv")
+    assert list(table.columns) == COLUMNS.split()
+    assert list(table["arm"]) == ["original", "mixed", "synthetic"]
+    paths = {arm: next(built.path.glob(f"results/predictions/{arm}/**/*.csv")) for arm in table["arm"]}
+    for row in table.itertuples():
+        predictions = pd.read_csv(paths[row.arm])
+        truth, called = predictions["label"], predictions["predicted"]
+        assert [row.tn, row.fp, row.fn, row.tp] == metrics.confusion_matrix(truth, called).ravel().tolist()
+        assert row.accuracy == pytest.approx(metrics.accuracy_score(truth, called), abs=1e-6)
+        assert row.f1 == pytest.approx(metrics.f1_score(truth, called, zero_division=0), abs=1e-6)
+        assert row.roc_auc == pytest.approx(metrics.roc_auc_score(truth, predictions["p_tumour"]), abs=1e-6)
+        assert row.n_test == len(predictions)
+
+
+def test_all_arms_are_tested_on_the_same_patches(built: Project) -> None:
+    tables = [pd.read_csv(path) for path in built.path.glob("results/predictions/**/*.csv")]
+    assert len(tables) == 3
+    with h5py.File(built.path / "results/stores/original/test.h5") as store:
+        for table in tables:
+            assert table["x"].tolist() == store["x"][...].tolist()
+            assert table["slide_id"].tolist() == store["slide_id"].asstr()[...].tolist()
+
+
+def test_table1_counts_what_the_stores_hold(built: Project) -> None:
+    table = pd.read_csv(built.path / "results/table1.csv").set_index(["arm", "set"])
+    with h5py.File(built.path / "results/stores/original/test.h5") as store:
+        labels = store["labels"][...]
+    for arm in ("original", "mixed", "synthetic"):
+        row = table.loc[(arm, "test")]
+        assert row["n_original_normal"] == (labels == 0).sum()
+        assert row["n_original_tumour"] == (labels == 1).sum()
+    for arm, kind in (("original", "original"), ("synthetic", "synthetic")):
+        counts = table.loc[(arm, "train"), [f"n_{kind}_normal", f"n_{kind}_tumour"]]
+        assert counts.tolist() == [12, 12]
+
+
+def test_no_patient_is_in_two_sets(built: Project) -> None:
+    patients = []
+    for split in ("train", "validate", "test"):
+        with h5py.File(built.path / f"results/stores/original/{split}.h5") as store:
+            patients.append(set(store["patient_id"].asstr()[...]))
+    assert all(patients)
+    assert not patients[0] & patients[1] | patients[0] & patients[2] | patients[1] & patients[2]
+
+
+def test_synthetic_stores_point_to_no_slide_and_no_person(built: Project) -> None:
+    paths = list(built.path.glob("results/stores/synthetic/**/*.h5"))
+    assert len(paths) == 3
+    for path in paths:
+        with h5py.File(path) as store:
+            assert set(store) == {"images", "labels", "latent_seed"}
+            assert len(np.unique(store["latent_seed"])) == len(store["images"])
+            assert re.fullmatch(r"[0-9a-f]{64} [0-9a-f]{64}", store.attrs["generator_digest"])
+
+
+def test_pictures_exist_and_show_something(built: Project) -> None:
+    figures = [*built.path.glob("results/figures/**/*.png"), *built.path.glob("results/qc/*.png")]
+    names = {path.name for path in figures}
+    assert {"figure1.png", "figure2.png", "confusion.png", "tumour-samples.png", "seed1.png", "a1.png"} <= names
+    for path in figures:
+        with Image.open(path) as image:
+            assert min(image.size) > 200
+            assert np.asarray(image.convert("L")).std() > 5, path
+
+
+def test_provenance_names_the_stores_behind_each_row(built: Project) -> None:
+    provenance = json.loads((built.path / "results/provenance.json").read_text())
+    digests = stores_of(built)
+    assert [row["arm"] for row in provenance["rows"]] == ["original", "mixed", "synthetic"]
+    for row in provenance["rows"]:
+        for store in row["stores"].values():
+            assert store["sha256"] == digests[str(Path(store["path"]).relative_to("results"))]
+    assert {"commit", "versions", "hardware", "config"} <= provenance.keys()
+
+
+def test_every_rule_left_a_log_and_a_benchmark(built: Project) -> None:
+    results = built.path / "results"
+    logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
+    benchmarks = {path.relative_to(results / "benchmarks").with_suffix("") for path in results.glob("benchmarks/**/*.tsv")}
+    assert logs == benchmarks
+    assert len({path.parts[0] for path in logs}) == 16
+
+
+def test_report_is_one_page_with_all_pictures(project: Project) -> None:
+    project.snakemake("--report", "results/report.html")
+    page = (project.path / "results/report.html").read_text()
+    for expected in ("1 Slides", "2 Tables", "3 Figures", "4 Trainings", "5 Provenance", "figure2.png", "table2.md"):
+        assert expected in page
+    assert len(page) > 500_000
+
+
+def test_same_config_and_seed_give_the_same_tables_and_stores(built: Project, tmp_path: Path) -> None:
+    other = make_project(tmp_path)
+    other.snakemake(cores=8)
+    for name in ("table1.csv", "table2.csv"):
+        assert (other.path / "results" / name).read_bytes() == (built.path / "results" / name).read_bytes()
+    assert stores_of(other) == stores_of(built)
+
+
+def test_experiments_keep_apart(project: Project) -> None:
+    before = (project.path / "results/table2.csv").read_bytes()
+    project.set("experiment", value="other")
+    project.set("seed", value=5)
+    project.snakemake("results/other/table1.csv")
+    assert (project.path / "results/other/table1.csv").is_file()
+    assert (project.path / "results/table2.csv").read_bytes() == before
