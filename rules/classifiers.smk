@@ -30,9 +30,7 @@ rule train_classifier:
         checkpoint=f"{RESULTS}/checkpoints/classifiers/{Run.PATTERN}.pt",
         counts=counts_of_run,
         run=lambda wildcards: EXPERIMENT.run_of(wildcards).plain(),
-        architecture=lambda wildcards: config["classifiers"][wildcards.classifier]["architecture"],
-        options=lambda wildcards: config["classifiers"][wildcards.classifier]["options"],
-        settings=lambda wildcards: some(config["classifiers"][wildcards.classifier], *CLASSIFIER_SETTINGS),
+        classifier=lambda wildcards: config["classifiers"][wildcards.classifier],
         compute=some(config["compute"], "device", "precision", "threads"),
     script:
         "../src/pathgen_smk/scripts/train_classifier.py"

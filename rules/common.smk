@@ -15,7 +15,7 @@ from pathgen_smk.errors import InputError
 from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
-from pathgen_smk.workflow.configuration import check_config
+from pathgen_smk.workflow.configuration import check_collection_files, check_config
 from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run
 
 STARTED = time.time()
@@ -31,19 +31,17 @@ def checked(function, *arguments, **settings):
         sys.exit(f"ERROR: {error}")
 
 
-checked(
-    check_config,
-    config,
-    Path(workflow.basedir) / "config/schemas/config.schema.json",
-    # The Snakefile's own comes last there, but it is the first that the others are laid upon.
-    [str(path) for path in [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]],
-)
+# The Snakefile's own config file comes last there, but it is the first that the others are laid upon.
+CONFIG_FILES = [str(path) for path in [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]]
+checked(check_config, config, Path(workflow.basedir) / "config/schemas/config.schema.json", CONFIG_FILES)
 EXPERIMENT = Experiment(config)
 RESULTS = EXPERIMENT.results
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
 SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN) if FROM_SLIDES else {}
 COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]
+if COLLECTIONS:
+    checked(check_collection_files, config, CONFIG_FILES)
 # What is indexed and cut as one: a slide, or a collection of pre-cut patches.
 UNITS = [*SHEET, *COLLECTIONS]
 FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
@@ -51,9 +49,6 @@ FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
 }
 # As the paper numbers them.
 FIGURE_LABELS = {"1": "normal", "2": "tumour"}
-CLASSIFIER_SETTINGS = ("epochs", "patience", "batch_size", "learning_rate", "momentum", "weight_decay")
-CLASSIFIER_SETTINGS += ("schedule_steps", "schedule_factor")
-GAN_SETTINGS = ("epochs", "batch_size", "learning_rate", "betas")
 
 
 wildcard_constraints:

@@ -31,10 +31,7 @@ rule train_gan:
         # Outside the outputs, which Snakemake deletes when a job fails.
         checkpoint=f"{RESULTS}/checkpoints/gans/{{generator}}/seed{{seed}}/{{label}}.pt",
         amount=EXPERIMENT.gan_amount,
-        architecture=lambda wildcards: config["generators"][wildcards.generator]["architecture"],
-        options=lambda wildcards: config["generators"][wildcards.generator]["options"],
-        settings=lambda wildcards: some(config["generators"][wildcards.generator], *GAN_SETTINGS),
-        sample_epochs=lambda wildcards: config["generators"][wildcards.generator]["sample_epochs"],
+        gan=lambda wildcards: config["generators"][wildcards.generator],
         compute=some(config["compute"], "device", "precision", "threads"),
     script:
         "../src/pathgen_smk/scripts/train_gan.py"

@@ -2,4 +2,7 @@
 
 
 class InputError(Exception):
-    """Something that the user gave is wrong; the message is one line that says what, where, and what to do."""
+    """Something that the user gave is wrong; the message says what, where, and what to do, and becomes one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))

@@ -1,9 +1,9 @@
 """Write files whole or not at all, and name contents by their digest."""
 
-import glob
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +17,10 @@ def replacing(path: Path) -> Iterator[Path]:
     A file under its final name is therefore always whole, whatever kills the process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
-        stale.unlink(missing_ok=True)  # one job at a time makes a file, so this one is of a job that was killed
+    stale = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.tmp{re.escape(path.suffix)}")
+    for other in path.parent.iterdir():
+        if stale.fullmatch(other.name):
+            other.unlink(missing_ok=True)  # one job at a time makes a file, so this one is of a job that was killed
     # The suffix stays last: image writers choose their format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:

@@ -11,6 +11,7 @@ from pathgen_smk.seeding import rng
 from pathgen_smk.stores import SPLITS
 
 GROUP_COLUMNS = {"slide": "slide_id", "patient": "patient_id"}
+PLURALS = {"patch": "patches", "slide": "slides", "patient": "patients"}
 
 
 def count_patches(index: pd.DataFrame) -> pd.DataFrame:
@@ -175,6 +176,6 @@ def check_disjoint(tables: dict[str, pd.DataFrame], *, by: str) -> list[str]:
             shared = sets[0] & sets[1]
             if shared:
                 example = ", ".join(map(str, min(shared)))
-                raise InputError(f"{first} and {second} share {len(shared)} {what}(s), for example {example}")
-            found.append(f"{first} and {second}: {len(sets[0])} and {len(sets[1])} {what}s, none shared")
+                raise InputError(f"{first} and {second} share {len(shared)} {PLURALS[what]}, for example {example}")
+            found.append(f"{first} and {second}: {len(sets[0])} and {len(sets[1])} {PLURALS[what]}, none shared")
     return found

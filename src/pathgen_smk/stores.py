@@ -19,6 +19,7 @@ import pandas as pd
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.files import replacing
+from pathgen_smk.hdf5 import open_file, own_dataset
 
 SPLITS = ("train", "validate", "test")
 ORIGINAL_COLUMNS = ("slide_id", "patient_id", "item", "x", "y", "level", "split", "rank")
@@ -98,18 +99,14 @@ def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError as error:
-        raise InputError(f"store {path}: there is no such file") from error
-    except OSError as error:
-        raise InputError(f"store {path}: not a readable HDF5 file: {error}") from error
-    with file:
-        for name in ("images", "labels"):
-            if not isinstance(file.get(name, getlink=True), h5py.HardLink) or file[name].external:
-                raise InputError(f"store {path}: it has no dataset '{name}' of its own; is it a patch store?")
-        if file["images"].dtype != np.uint8 or file["images"].ndim != 4 or len(file["images"]) != len(file["labels"]):
+    """Open a store after checking that it is one, and that all its data are its own."""
+    with open_file(path) as file:
+        images, labels = own_dataset(file, "images"), own_dataset(file, "labels")
+        if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
             raise InputError(f"store {path}: 'images' and 'labels' do not fit together")
+        for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
+            if name in file and own_dataset(file, name).shape != labels.shape:
+                raise InputError(f"store {path}: '{name}' has not a value for each patch")
         yield file
 
 
@@ -140,6 +137,8 @@ def read_images(path: Path, rows: np.ndarray) -> np.ndarray:
     """Return the images of the given row numbers, (len(rows), S, S, 3) uint8, in that order."""
     with _open(path) as file:
         dataset = file["images"]
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(dataset):
+            raise IndexError(f"store {path}: it has rows 0 to {len(dataset) - 1}, not {rows.min()} to {rows.max()}")
         result = np.empty((len(rows), *dataset.shape[1:]), np.uint8)
         order = np.argsort(rows, kind="stable")
         # Large blocks in the order of the file: a seek for each row would be slow, the whole file may not fit.

@@ -29,7 +29,9 @@ def test_second_run_at_the_same_time_is_refused(project: Project) -> None:
     project.set("generators", "dcgan", "epochs", value=2000)
     first = project.start()
     try:
-        while not (project.path / "results/logs/train_gan/dcgan/seed1/tumour.log").is_file() or first.poll() is not None:
+        while (
+            not (project.path / "results/logs/train_gan/dcgan/seed1/tumour.log").is_file() or first.poll() is not None
+        ):
             assert first.poll() is None
         output = project.snakemake(succeeds=False)
     finally:

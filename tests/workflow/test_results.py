@@ -15,7 +15,10 @@ from sklearn import metrics
 from pathgen_smk.stores import content_digest
 
 pytestmark = pytest.mark.slow
-COLUMNS = "arm generator classifier n_train_original n_train_synthetic seed accuracy precision recall f1 roc_auc tn fp fn tp n_test"
+COLUMNS = (
+    "arm generator classifier n_train_original n_train_synthetic seed "
+    "accuracy precision recall f1 roc_auc tn fp fn tp n_test"
+)
 
 
 def stores_of(project: Project) -> dict[str, str]:
@@ -103,7 +106,9 @@ def test_provenance_names_the_stores_behind_each_row(built: Project) -> None:
 def test_every_rule_left_a_log_and_a_benchmark(built: Project) -> None:
     results = built.path / "results"
     logs = {path.relative_to(results / "logs").with_suffix("") for path in results.glob("logs/**/*.log")}
-    benchmarks = {path.relative_to(results / "benchmarks").with_suffix("") for path in results.glob("benchmarks/**/*.tsv")}
+    benchmarks = {
+        path.relative_to(results / "benchmarks").with_suffix("") for path in results.glob("benchmarks/**/*.tsv")
+    }
     assert logs == benchmarks
     assert len({path.parts[0] for path in logs}) == 16
 

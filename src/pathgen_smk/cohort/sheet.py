@@ -1,6 +1,7 @@
 """The slide sheet: which slides there are, checked before anything runs."""
 
 import csv
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,13 +67,13 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
         Naming sheet, row (as a text editor counts) and column.
     """
     rows: dict[str, SheetRow] = {}
-    seen: dict[Path, str] = {}
+    seen: dict[str, str] = {}
     for number, cells in _read_cells(path):
         place = f"{path}: row {number}"
         row = _row(place, cells, made_in)
         if row.slide_id in rows:
             raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands there once")
-        real = Path(row.path).resolve()
+        real = os.path.realpath(row.path)
         if real in seen:
             raise InputError(f"{place}: path '{row.path}' is the file of slide '{seen[real]}' already")
         if made_in is None:
@@ -86,21 +87,33 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
 def _read_cells(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="")
+            reader = csv.DictReader(file)
             columns = reader.fieldnames or ()
             _check_columns(path, columns)
-            return [(reader.line_num, {key: (cells[key] or "").strip() for key in columns}) for cells in reader]
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such slide sheet (config key cohort.sheet)") from error
+            return [(reader.line_num, _stripped(f"{path}: row {reader.line_num}", cells, columns)) for cells in reader]
+    except OSError as error:
+        raise InputError(f"{path}: cannot read this slide sheet (config key cohort.sheet): {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV file in UTF-8: {error}") from error
+
+
+def _stripped(place: str, cells: dict[str | None, str], columns: Sequence[str]) -> dict[str, str]:
+    if None in cells:
+        raise InputError(f"{place}: it has more cells than the header; a comma within a cell needs quotes")
+    known = {key: (cells[key] or "").strip() for key in columns}
+    for key, value in known.items():
+        if not value.isprintable():
+            raise InputError(f"{place}: {key} has a line break or another character that cannot be printed")
+    return known
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
-    if missing or unknown:
+    twice = [name for name in set(columns) if columns.count(name) > 1]
+    if missing or unknown or twice:
         problem = f"lacks {', '.join(missing)}" if missing else f"has unknown columns: {', '.join(unknown)}"
+        problem = f"has {', '.join(twice)} twice" if twice else problem
         raise InputError(f"{path}: row 1: the header {problem}; it must be {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]")
 
 
@@ -143,5 +156,5 @@ def _scale(place: str, text: str) -> float | None:
 def _check_files(place: str, row: SheetRow) -> None:
     for column in ("path", "annotation"):
         value = getattr(row, column)
-        if (value or column == "path") and not Path(value).is_file():
+        if (value or column == "path") and not os.path.isfile(value):  # noqa: PTH113 - never raises, however long
             raise InputError(f"{place}: {column} '{value}' of slide '{row.slide_id}': there is no such file")

@@ -12,6 +12,7 @@ from pathgen_smk import labels
 from pathgen_smk.errors import InputError
 from pathgen_smk.precut import index_table
 
+REQUIRED, OPTIONAL = ("folder", "normal", "tumour"), ("group_pattern",)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 
 
@@ -30,7 +31,7 @@ def index(collection: str, files: dict[str, str]) -> pd.DataFrame:
             raise InputError(f"{below}: no images ({', '.join(sorted(SUFFIXES))}) of the class {name}")
         paths += [path.relative_to(folder).as_posix() for path in found]
         label += [value] * len(found)
-    groups = [_group(path, files.get("group_pattern")) for path in paths]
+    groups = [_group(collection, path, files.get("group_pattern")) for path in paths]
     return index_table(np.array(groups), np.array(label), file=np.array(paths, dtype=object))
 
 
@@ -41,17 +42,20 @@ def read(files: dict[str, str], rows: pd.DataFrame) -> Iterator[np.ndarray]:
         try:
             with Image.open(folder / name) as image:
                 pixels = np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
             raise InputError(f"{folder / name}: cannot read this image: {error}") from error
         if pixels.shape[0] != pixels.shape[1]:
             raise InputError(f"{folder / name}: {pixels.shape[1]} x {pixels.shape[0]} px; patches must be square")
         yield pixels
 
 
-def _group(path: str, pattern: str | None) -> str:
+def _group(collection: str, path: str, pattern: str | None) -> str:
     if pattern is None:
-        return path
-    match = re.search(pattern, path)
+        return f"{collection}/{path}"
+    try:
+        match = re.search(pattern, path)
+    except re.error as error:
+        raise InputError(f"group_pattern '{pattern}' is not a regular expression: {error}") from error
     if match is None or not match.groups() or match[1] is None:
         raise InputError(f"{path}: group_pattern '{pattern}' finds no group in this path")
     return match[1]

@@ -14,30 +14,40 @@ from pathgen_smk.training.weights import save_model
 
 
 def main(
-    *, train: list[tuple[Path, int]], validate: list[tuple[Path, int]], weights: Path, history: Path, summary: Path,
-    checkpoint: Path, run: dict, architecture: str, options: dict, settings: dict, compute: dict,
+    *, train: list[tuple[Path, int]], validate: list[tuple[Path, int]], outputs: dict[str, Path], checkpoint: Path,
+    run: dict, classifier: dict, code: str, compute: dict,
 ) -> None:  # fmt: skip
-    """Train on the first patches of each (store, count) of `train`; write weights, history and what was kept."""
+    """Train on the first patches of each (store, count) of `train`; `classifier` is its config section.
+
+    Writes the `outputs`: weights, history, and a summary of what was kept.
+    """
     device_used = device.prepare(**compute)
-    build = plugins.load("models.classifiers", architecture).Classifier
+    settings = {key: value for key, value in classifier.items() if key not in ("architecture", "options")}
+    training, validation = load(train), load(validate)
     # The arms of one seed begin with the same weights, so that they differ in their patches alone.
-    model = device.build_seeded(build, options, seeding.derive_seed(run["seed"], "classifier", architecture, "weights"))
+    model = device.build_seeded(
+        plugins.load("models.classifiers", classifier["architecture"]).Classifier,
+        classifier["options"] | {"image_size": training.images.shape[1]},
+        seeding.derive_seed(run["seed"], "classifier", run["classifier"], "weights"),
+    )
     sources = [(stores.content_digest(path), count) for path, count in (*train, *validate)]
-    identity = [sources, run, architecture, options, settings, str(device_used)]
-    state = Checkpoint(checkpoint, files.digest_of(identity))
+    state = Checkpoint(checkpoint, files.digest_of([sources, run, classifier, code, str(device_used)]))
     trainer = ClassifierTrainer(
         f"classifier {run['arm']}",
         model,
-        load(train),
-        load(validate),
+        training,
+        validation,
         settings=ClassifierSettings(**settings),
-        seed=seeding.derive_seed(run["seed"], "classifier", architecture, run["arm"], "training"),
+        seed=seeding.derive_seed(run["seed"], "classifier", run["classifier"], run["arm"], "training"),
         compute=device_used,
     )
-    save_model(weights, trainer.fit(state), package="models.classifiers", architecture=architecture)
-    files.write_text(history, pd.DataFrame(trainer.history).to_csv(index=False))
+    kept = trainer.fit(state)
+    save_model(outputs["weights"], kept, package="models.classifiers", architecture=classifier["architecture"])
+    files.write_text(outputs["history"], pd.DataFrame(trainer.history).to_csv(index=False))
     found = {"best_epoch": trainer.best_epoch, "best_validate_accuracy": trainer.best_accuracy}
-    files.write_json(summary, {**run, **found, "epochs_run": len(trainer.history), "compute": str(device_used)})
+    files.write_json(
+        outputs["summary"], run | found | {"epochs_run": len(trainer.history), "compute": str(device_used)}
+    )
     state.remove()
 
 
@@ -50,18 +60,14 @@ def load(parts: list[tuple[Path, int]]) -> LabelledImages:
 if __name__ == "__main__":
     with job(f"train_classifier {snakemake.wildcards.arm}", snakemake.log[0]):
         counts = snakemake.params.counts
+        parts = {
+            split: [(Path(path), count) for path, count in zip(snakemake.input[split], counts[split], strict=True)]
+            for split in ("train", "validate")
+        }
         main(
-            train=[(Path(path), count) for path, count in zip(snakemake.input.train, counts["train"], strict=True)],
-            validate=[
-                (Path(path), count) for path, count in zip(snakemake.input.validate, counts["validate"], strict=True)
-            ],
-            weights=Path(snakemake.output.weights),
-            history=Path(snakemake.output.history),
-            summary=Path(snakemake.output.summary),
+            train=parts["train"],
+            validate=parts["validate"],
+            outputs={key: Path(path) for key, path in snakemake.output.items()},
             checkpoint=Path(snakemake.params.checkpoint),
-            run=snakemake.params.run,
-            architecture=snakemake.params.architecture,
-            options=snakemake.params.options,
-            settings=snakemake.params.settings,
-            compute=snakemake.params.compute,
+            **{key: snakemake.params[key] for key in ("run", "classifier", "code", "compute")},
         )

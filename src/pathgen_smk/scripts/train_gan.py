@@ -18,45 +18,39 @@ SHOWN = 64
 
 
 def main(
-    *, store: Path, generator_path: Path, discriminator_path: Path, history: Path, samples: Path, checkpoint: Path,
-    label: str, amount: int, name: str, seed: int, architecture: str, options: dict, settings: dict,
-    sample_epochs: list[int], compute: dict,
+    *, store: Path, outputs: dict[str, Path], checkpoint: Path, label: str, amount: int, name: str, seed: int,
+    gan: dict, code: str, compute: dict,
 ) -> None:  # fmt: skip
-    """Train on the class `label` of the first `amount` patches of `store`; write weights, history and samples."""
+    """Train on the class `label` of the first `amount` patches of `store`; `gan` is the generator's config section.
+
+    Writes the `outputs`: weights of generator and discriminator, history and samples.
+    """
     device_used = device.prepare(**compute)
-    images, labels = stores.read_first(store, amount)
-    build = plugins.load("models.generators", architecture).build
+    settings = {key: value for key, value in gan.items() if key not in ("architecture", "options")}
+    pixels, labels = stores.read_first(store, amount)
+    images = pixels[labels == NAMES.index(label)]
     generator, discriminator = device.build_seeded(
-        build, options, seeding.derive_seed(seed, "gan", name, label, "weights")
+        plugins.load("models.generators", gan["architecture"]).build,
+        gan["options"] | {"image_size": images.shape[1]},
+        seeding.derive_seed(seed, "gan", name, label, "weights"),
     )
-    identity = [
-        stores.content_digest(store),
-        label,
-        amount,
-        name,
-        seed,
-        architecture,
-        options,
-        settings,
-        str(device_used),
-    ]
+    identity = [stores.content_digest(store), label, amount, name, seed, gan, code, str(device_used)]
     state = Checkpoint(checkpoint, files.digest_of(identity))
     trainer = GanTrainer(
         f"GAN {label}",
         generator,
         discriminator,
-        images[labels == NAMES.index(label)],
+        images,
         settings=GanSettings(**settings),
         fixed_latents=latents_of(latent_seeds(SHOWN, seed, name, label, "shown"), generator.latent_size),
-        sample_epochs=sample_epochs,
         seed=seeding.derive_seed(seed, "gan", name, label, "training"),
         compute=device_used,
     )
     run = trainer.fit(state)
-    for path, model in ((generator_path, generator), (discriminator_path, discriminator)):
-        save_model(path, model, package="models.generators", architecture=architecture)
-    files.write_text(history, pd.DataFrame(run.history).to_csv(index=False))
-    with files.replacing(samples) as temporary:
+    for key, model in (("generator", generator), ("discriminator", discriminator)):
+        save_model(outputs[key], model, package="models.generators", architecture=gan["architecture"])
+    files.write_text(outputs["history"], pd.DataFrame(run.history).to_csv(index=False))
+    with files.replacing(outputs["samples"]) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **{str(key): grid for key, grid in run.samples.items()})
     state.remove()
 
@@ -65,13 +59,10 @@ if __name__ == "__main__":
     with job(f"train_gan {snakemake.wildcards.label}", snakemake.log[0]):
         main(
             store=Path(snakemake.input.store),
-            generator_path=Path(snakemake.output.generator),
-            discriminator_path=Path(snakemake.output.discriminator),
-            history=Path(snakemake.output.history),
-            samples=Path(snakemake.output.samples),
+            outputs={key: Path(path) for key, path in snakemake.output.items()},
             checkpoint=Path(snakemake.params.checkpoint),
             label=snakemake.wildcards.label,
             name=snakemake.wildcards.generator,
             seed=int(snakemake.wildcards.seed),
-            **{key: value for key, value in snakemake.params.items() if key not in ("checkpoint", "code")},
+            **{key: snakemake.params[key] for key in ("amount", "gan", "code", "compute")},
         )

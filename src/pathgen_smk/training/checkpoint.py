@@ -37,11 +37,13 @@ class Checkpoint:
             return None
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            logger.warning(f"checkpoint {self.path} is not readable, starting anew: {str(error).splitlines()[0]}")
+        # What a damaged file makes torch raise depends on where the damage is.
+        except (RuntimeError, EOFError, ValueError, LookupError, OSError, pickle.UnpicklingError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            logger.warning(f"checkpoint {self.path} is not readable, starting anew: {reason}")
             return None
-        if not isinstance(content, dict) or content.get("identity") != self.identity:
-            logger.warning(f"checkpoint {self.path} is of other settings or data, starting anew")
+        if not isinstance(content, dict) or content.get("identity") != self.identity or "state" not in content:
+            logger.warning(f"checkpoint {self.path} is of other settings, data or code, starting anew")
             return None
         return content["state"]
 

@@ -12,7 +12,7 @@ from torch import nn
 from pathgen_smk.errors import InputError
 
 Model = TypeVar("Model")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def prepare(*, device: str, precision: str, threads: int) -> Compute:
     device
         ``cpu``, ``cuda`` (or ``cuda:1`` and so on), or ``auto``: a GPU if there is one.
     precision
-        ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the processor (AMX) or card computes in it, else fp32.
+        ``fp32``, ``bf16``, or ``auto``: bf16 where the processor (AMX) or card computes in it, else fp32.
     threads
         CPU threads; another number gives other last bits, so it is a setting of its own.
 
@@ -92,7 +92,7 @@ def build_seeded(build: Callable[..., Model], options: dict, seed: int) -> Model
         torch.manual_seed(seed)
         try:
             return build(**options)
-        except TypeError as error:
+        except (TypeError, ValueError, RuntimeError, LookupError) as error:
             raise InputError(f"options {options} in the config do not fit the model: {error}") from error
 
 

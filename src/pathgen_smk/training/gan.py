@@ -20,12 +20,16 @@ logger = logging.getLogger("pathgen_smk")
 
 @dataclass(frozen=True)
 class GanSettings:
-    """How a GAN is trained; defaults are those of the paper."""
+    """How a GAN is trained; defaults are those of the paper.
+
+    After each of `sample_epochs` images of fixed latents are kept; 0 is before the first epoch.
+    """
 
     epochs: int = 400
     batch_size: int = 256
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
+    sample_epochs: tuple[int, ...] = (0, 400)
     checkpoint_seconds: float = 120.0
 
 
@@ -52,8 +56,6 @@ class GanTrainer:
         How to train.
     fixed_latents
         (M, latent_size) float32: the latents that show the progress.
-    sample_epochs
-        After which epochs to show it; 0 is before the first.
     seed
         Of the shuffling and of the latents drawn in training.
     compute
@@ -69,18 +71,18 @@ class GanTrainer:
         *,
         settings: GanSettings,
         fixed_latents: torch.Tensor,
-        sample_epochs: list[int],
         seed: int,
         compute: Compute,
     ) -> None:
         self.name, self.settings, self.compute = name, settings, compute
         self.generator, self.discriminator = compute.place(generator), compute.place(discriminator)
         self.images = compute.resident(images)
-        self.fixed_latents, self.sample_epochs = fixed_latents.to(compute.device), set(sample_epochs)
+        self.fixed_latents = fixed_latents.to(compute.device)
         self.rng = compute.rng(seed)
         self.run = GanRun()
+        first, second = settings.betas
         self.optimisers = {
-            key: torch.optim.Adam(model.parameters(), settings.learning_rate, settings.betas, fused=True)
+            key: torch.optim.Adam(model.parameters(), settings.learning_rate, (first, second), fused=True)
             for key, model in self._models().items()
         }
 
@@ -146,7 +148,7 @@ class GanTrainer:
         self.optimisers[key].step()
 
     def _show(self, epoch: int) -> None:
-        if epoch in self.sample_epochs:
+        if epoch in self.settings.sample_epochs:
             self.run.samples[epoch] = draw_images(self.generator, self.fixed_latents, self.compute)
 
     def _models(self) -> dict[str, nn.Module]:

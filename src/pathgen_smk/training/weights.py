@@ -48,12 +48,12 @@ def load_model(path: Path, *, package: str) -> nn.Module:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise InputError(f"weights {path}: cannot read them: {error}") from error
-    if header.get("package") != package:
+    if header.get("package") != package or not {"architecture", "class", "options"} <= header.keys():
         raise InputError(f"weights {path}: not a model of {package}")
-    module = plugins.load(package, header["architecture"])
     try:
+        module = plugins.load(package, header["architecture"])
         model = getattr(module, header["class"])(**json.loads(header["options"]))
         model.load_state_dict(tensors)
-    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+    except (InputError, AttributeError, TypeError, ValueError, RuntimeError, LookupError) as error:
         raise InputError(f"weights {path}: they do not fit {header['architecture']}: {error}") from error
     return model.eval()

@@ -1,6 +1,9 @@
 """Check a config before anything runs: each mistake is one line that names the file and the key."""
 
 import json
+import math
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +21,8 @@ RESERVED = {
     "benchmarks", "checkpoints", "classifiers", "figures", "gans", "index", "logs", "patches", "predictions", "qc",
     "sampling", "slides", "stores",
 }  # fmt: skip
+# Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
+PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
 
 
 def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]) -> None:
@@ -40,11 +45,23 @@ def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]
     files = list(files)
     validator = Draft202012Validator(json.loads(schema_path.read_text(encoding="utf-8")))
     # The most specific mistake first: a missing key of a section rather than "section is not valid".
+    for keys, message in _odd_values(config):
+        raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: {message}")
     for error in sorted(validator.iter_errors(config), key=lambda error: -len(error.absolute_path)):
         keys, message = _explain(error)
         raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys) or 'config'}: {message}")
     for keys, message in _contradictions(config):
         raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: {message}")
+
+
+def check_collection_files(config: dict[str, Any], files: Iterable[str]) -> None:
+    """Check that the files exist which a config names as collections of pre-cut patches; raises as `check_config`."""
+    files = list(files)
+    for name, collection in config["precut"]["collections"].items():
+        for key, value in collection.items():
+            if key in PATH_KEYS and not PATH_KEYS[key](value):
+                keys = ["precut", "collections", name, key]
+                raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: '{value}': there is no such file")
 
 
 def _explain(error: ValidationError) -> tuple[list[str], str]:
@@ -87,25 +104,66 @@ def _file_of(keys: list[str], files: list[str]) -> str:
 
 def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
     """Yield what a schema cannot say, as (keys, message)."""
+    yield from _unknown_plugins(config)
     if config["experiment"] in RESERVED:
         yield ["experiment"], f"'{config['experiment']}' is a folder of the default experiment; choose another name"
-    if ORIGINAL_ARM not in config["arms"]:
+    yield from _arm_mistakes(config["arms"])
+    if NO_GENERATOR in config["generators"]:
+        yield ["generators", NO_GENERATOR], f"'{NO_GENERATOR}' stands for arms without a generator; choose another name"
+    for name, gan in config["generators"].items():
+        if max(gan["sample_epochs"]) > gan["epochs"]:
+            yield ["generators", name, "sample_epochs"], f"{max(gan['sample_epochs'])} is beyond the last epoch"
+    if len(set(config["seeds"])) < len(config["seeds"]):
+        yield ["seeds"], "each seed may stand there once"
+    if config["labels"]["rule"] == "share" and config["labels"]["threshold"] == 0:
+        yield ["labels", "threshold"], "the rule 'share' needs a share above 0"
+    both = set(config["annotations"]["tumour_groups"]) & set(config["annotations"]["normal_groups"])
+    if both:
+        yield ["annotations", "normal_groups"], f"{', '.join(sorted(both))} is in tumour_groups too"
+    if config["source"] in ("phantoms", "slides"):
+        if not config["cohort"]["sheet"]:
+            yield ["cohort", "sheet"], f"source '{config['source']}' needs a slide sheet"
+    else:
+        yield from _collection_mistakes(config["source"], config["precut"]["collections"])
+
+
+def _arm_mistakes(arms: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
+    if ORIGINAL_ARM not in arms:
         yield ["arms"], f"there is no arm '{ORIGINAL_ARM}', whose originals the GANs are trained on"
-    for arm, parts in config["arms"].items():
+    for arm, parts in arms.items():
         for split in ("train", "validate"):
             if parts["original"][split] + parts["synthetic"][split] == 0:
                 yield ["arms", arm], f"it has no patches to {split} on"
-    if any(config["arms"][ORIGINAL_ARM]["synthetic"].values()):
+    if any(arms[ORIGINAL_ARM]["synthetic"].values()):
         yield ["arms", ORIGINAL_ARM, "synthetic"], "the original arm has no synthetic patches"
-    if NO_GENERATOR in config["generators"]:
-        yield ["generators", NO_GENERATOR], f"'{NO_GENERATOR}' stands for arms without a generator; choose another name"
-    if len(set(config["seeds"])) < len(config["seeds"]):
-        yield ["seeds"], "each seed may stand there once"
-    yield from _unknown_plugins(config)
-    if config["source"] in ("pcam", "folders") and not config["precut"]["collections"]:
-        yield ["precut", "collections"], f"source '{config['source']}' needs at least one collection of files"
-    if config["source"] in ("phantoms", "slides") and not config["cohort"]["sheet"]:
-        yield ["cohort", "sheet"], f"source '{config['source']}' needs a slide sheet"
+
+
+def _collection_mistakes(source: str, collections: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
+    if not collections:
+        yield ["precut", "collections"], f"source '{source}' needs at least one collection of files"
+    form = plugins.load("precut", source)
+    for name, files in collections.items():
+        keys = ["precut", "collections", name]
+        for key in form.REQUIRED:
+            if key not in files:
+                yield [*keys, key], f"this key is missing; source '{source}' needs {', '.join(form.REQUIRED)}"
+        for key in files:
+            if key not in (*form.REQUIRED, *form.OPTIONAL, "split"):
+                yield [*keys, key], f"source '{source}' has no such key"
+        try:
+            re.compile(files.get("group_pattern", ""))
+        except re.error as error:
+            yield [*keys, "group_pattern"], f"not a regular expression: {error}"
+
+
+def _odd_values(value: Any, keys: tuple[str, ...] = ()) -> Iterable[tuple[list[str], str]]:
+    """Yield what YAML can say and JSON cannot: keys that are not text, numbers that are not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield list(keys), f"{value} is not a finite number"
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            yield [*keys, str(key)], "YAML reads this key as a number or truth value; put it in quotes"
+        yield from _odd_values(inner, (*keys, str(key)))
 
 
 def _unknown_plugins(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:

@@ -46,9 +46,8 @@ def trainer(
         generator,
         discriminator,
         IMAGES,
-        settings=GanSettings(epochs=epochs, batch_size=8, checkpoint_seconds=seconds),
+        settings=GanSettings(epochs=epochs, batch_size=8, sample_epochs=sample_epochs, checkpoint_seconds=seconds),
         fixed_latents=latents_of(np.arange(3), 6),
-        sample_epochs=list(sample_epochs),
         seed=seed,
         compute=compute,
     )
@@ -145,7 +144,6 @@ def test_the_papers_training_takes_54_800_steps(compute: Compute) -> None:
         np.zeros((35_000, 1, 1, 3), np.uint8),
         settings=GanSettings(),
         fixed_latents=torch.zeros(1, 100),
-        sample_epochs=[],
         seed=1,
         compute=compute,
     )

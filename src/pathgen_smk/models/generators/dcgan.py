@@ -3,9 +3,19 @@
 import torch
 from torch import nn
 
+IMAGE_SIZE = 64
 
-def build(latent_size: int = 100, width: int = 64) -> tuple["Generator", "Discriminator"]:
-    """Return a generator and a discriminator; the paper's have latents of 100 and 64 channels in their widest image."""
+
+def build(latent_size: int = 100, width: int = 64, image_size: int = IMAGE_SIZE) -> tuple["Generator", "Discriminator"]:
+    """Return a generator and a discriminator; the paper's have latents of 100 and 64 channels in their widest image.
+
+    Raises
+    ------
+    ValueError
+        If the images are not of the one size that this architecture makes.
+    """
+    if image_size != IMAGE_SIZE:
+        raise ValueError(f"it makes images of {IMAGE_SIZE} px, patches.output_size is {image_size}")
     return Generator(latent_size, width), Discriminator(width)
 
 

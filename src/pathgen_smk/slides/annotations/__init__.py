@@ -48,13 +48,13 @@ def combine(outlines: list[Outline]) -> Annotation:
         if len(np.unique(outline.vertices, axis=0)) < 3:
             left_out.append(outline.name)
             continue
-        polygon = shapely.Polygon(outline.vertices)
-        if not polygon.is_valid:
-            polygon = _polygonal(shapely.make_valid(polygon))
-            mended.append(outline.name)
+        drawn = shapely.Polygon(outline.vertices)
+        polygon = drawn if drawn.is_valid else _polygonal(shapely.make_valid(drawn))
         if polygon.area == 0:
             left_out.append(outline.name)
             continue
+        if polygon is not drawn:
+            mended.append(outline.name)
         areas[outline.tumour].append(polygon)
     tumour = shapely.difference(shapely.union_all(areas[True]), shapely.union_all(areas[False]))
     return Annotation(_polygonal(tumour), mended, left_out)

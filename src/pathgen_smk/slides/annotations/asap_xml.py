@@ -30,8 +30,10 @@ def read(path: Path, *, tumour_groups: list[str], normal_groups: list[str]) -> l
         tree = parse(path, forbid_dtd=True)
     except FileNotFoundError as error:
         raise InputError(f"annotation {path}: there is no such file") from error
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise InputError(f"annotation {path}: not well-formed, safe XML: {error or type(error).__name__}") from error
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise InputError(
+            f"annotation {path}: not well-formed, safe XML: {str(error) or type(error).__name__}"
+        ) from error
     return [
         _outline(element, f"{path}: annotation {number}", tumour_groups, normal_groups)
         for number, element in enumerate(tree.iter("Annotation"), start=1)
@@ -47,10 +49,10 @@ def _outline(element: Element, place: str, tumour_groups: list[str], normal_grou
         )
     points = element.iter("Coordinate")
     try:
-        rows = [(int(point.attrib["Order"]), float(point.attrib["X"]), float(point.attrib["Y"])) for point in points]
+        rows = [(float(point.attrib["Order"]), float(point.attrib["X"]), float(point.attrib["Y"])) for point in points]
     except (KeyError, ValueError) as error:
         raise InputError(f"{place} ({name}): a coordinate is missing or not a number: {error}") from error
-    vertices = np.array(sorted(rows), float).reshape(-1, 3)[:, 1:]
-    if not np.isfinite(vertices).all():
+    table = np.array(sorted(rows), float).reshape(-1, 3)
+    if not np.isfinite(table).all():
         raise InputError(f"{place} ({name}): a coordinate is not finite")
-    return Outline(name, group in tumour_groups, vertices)
+    return Outline(name, group in tumour_groups, table[:, 1:])

@@ -6,7 +6,8 @@ import shapely
 
 def is_tumour(tumour: shapely.Geometry, boxes: np.ndarray, *, threshold: float) -> np.ndarray:
     """Return which boxes have at least the share `threshold`, in (0, 1], of their area in `tumour`."""
-    return overlap_share(tumour, boxes) >= threshold
+    shares = overlap_share(tumour, boxes)
+    return (shares > 0) & (shares >= threshold)
 
 
 def overlap_share(tumour: shapely.Geometry, boxes: np.ndarray) -> np.ndarray:
