@@ -6,8 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import Project, kill_after, make_project
-from test_results import stores_of
+from checkout import Project, kill_after, make_project, stores_of
 
 pytestmark = pytest.mark.slow
 

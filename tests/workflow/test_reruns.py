@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import Project, executed
+from checkout import Project, executed
 
 TABLES = {"make_table2": 1, "plot_confusion": 1, "write_provenance": 1}
 pytestmark = pytest.mark.slow

@@ -8,23 +8,15 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, make_project
+from checkout import Project, make_project, stores_of
 from PIL import Image
 from sklearn import metrics
-
-from pathgen_smk.stores import content_digest
 
 pytestmark = pytest.mark.slow
 COLUMNS = (
     "arm generator classifier n_train_original n_train_synthetic seed "
     "accuracy precision recall f1 roc_auc tn fp fn tp n_test"
 )
-
-
-def stores_of(project: Project) -> dict[str, str]:
-    """Return the digest of each store's contents, by path."""
-    results = project.path / "results"
-    return {str(path.relative_to(results)): content_digest(path) for path in sorted(results.glob("stores/**/*.h5"))}
 
 
 def test_table2_has_its_columns_and_rows_and_follows_from_the_predictions(built: Project) -> None:

@@ -22,14 +22,14 @@ logger = logging.getLogger("pathgen_smk")
 class GanSettings:
     """How a GAN is trained; defaults are those of the paper.
 
-    After each of `sample_epochs` images of fixed latents are kept; 0 is before the first epoch.
+    After each of `sample_epochs`, and after the last epoch, images of fixed latents are kept; 0 is before the first.
     """
 
     epochs: int = 400
     batch_size: int = 256
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
-    sample_epochs: tuple[int, ...] = (0, 400)
+    sample_epochs: tuple[int, ...] = (0,)
     checkpoint_seconds: float = 120.0
 
 
@@ -148,7 +148,7 @@ class GanTrainer:
         self.optimisers[key].step()
 
     def _show(self, epoch: int) -> None:
-        if epoch in self.settings.sample_epochs:
+        if epoch in (*self.settings.sample_epochs, self.settings.epochs):
             self.run.samples[epoch] = draw_images(self.generator, self.fixed_latents, self.compute)
 
     def _models(self) -> dict[str, nn.Module]:

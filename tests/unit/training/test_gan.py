@@ -38,7 +38,7 @@ class Interrupting(Checkpoint):
 
 
 def trainer(
-    compute: Compute, *, epochs: int = EPOCHS, seed: int = 3, seconds: float = -1, sample_epochs: tuple = (0, 2, 4)
+    compute: Compute, *, epochs: int = EPOCHS, seed: int = 3, seconds: float = -1, sample_epochs: tuple = (0, 2, 99)
 ) -> GanTrainer:
     generator, discriminator = device.build_seeded(dcgan.build, {"latent_size": 6, "width": 4}, seed=1)
     return GanTrainer(
@@ -113,7 +113,7 @@ def test_a_state_that_is_not_this_trainings_is_not_taken_up(
     assert_same(whole, started)
 
 
-def test_images_of_fixed_latents_are_kept_for_the_epochs_asked_for(whole: GanTrainer) -> None:
+def test_images_of_fixed_latents_are_kept_for_the_epochs_asked_for_and_the_last(whole: GanTrainer) -> None:
     assert sorted(whole.run.samples) == [0, 2, 4]
     assert all(images.shape == (3, 64, 64, 3) and images.dtype == np.uint8 for images in whole.run.samples.values())
     assert (whole.run.samples[0] != whole.run.samples[4]).any()

@@ -157,7 +157,6 @@ WRONG = {
         "arms: {1: {original: {train: 2, validate: 2}, synthetic: {train: 0, validate: 0}}}",
         "arms",
     ),
-    "no epoch to show": ("generators: {dcgan: {epochs: 5, sample_epochs: [6]}}", "generators.dcgan.sample_epochs"),
 }
 
 
