@@ -47,4 +47,4 @@ lock:
 	@touch $(READY)
 
 dag: $(READY)
-	$(BIN)/snakemake --forceall --rulegraph dot 2>/dev/null | dot -Tsvg -o docs/dag.svg
+	$(BIN)/snakemake --rulegraph dot 2>/dev/null | dot -Tsvg -o docs/dag.svg

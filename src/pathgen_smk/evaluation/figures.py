@@ -75,7 +75,7 @@ def save_classifier_curves(path: Path, history: pd.DataFrame, best_epoch: int, t
 
 def save_confusion(path: Path, cells: list[tuple[str, ConfusionCounts]]) -> None:
     """Draw a confusion matrix for each (name, counts), side by side; shades are shares of the true class."""
-    figure = Figure(figsize=(3.6 * len(cells) + 0.4, 4), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(cells) + 0.4, 4.8), layout="constrained")
     for axes, (name, counts) in zip(np.atleast_1d(figure.subplots(1, len(cells))), cells, strict=True):
         matrix = np.array([[counts.tn, counts.fp], [counts.fn, counts.tp]])
         share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
