@@ -102,7 +102,11 @@ def test_every_rule_left_a_log_and_a_benchmark(built: Project) -> None:
         path.relative_to(results / "benchmarks").with_suffix("") for path in results.glob("benchmarks/**/*.tsv")
     }
     assert logs == benchmarks
-    assert len({path.parts[0] for path in logs}) == 16
+    text = "".join(path.read_text() for path in built.path.glob("rules/*"))
+    precut_only = {"index_collection", "import_patches"}
+    assert {path.parts[0] for path in logs} == set(
+        re.findall(r"^ *(?:rule|checkpoint) (\w+):", text, re.M)
+    ) - precut_only
 
 
 def test_report_is_one_page_with_all_pictures(project: Project) -> None:
@@ -128,3 +132,48 @@ def test_experiments_keep_apart(project: Project) -> None:
     project.snakemake("results/other/table1.csv")
     assert (project.path / "results/other/table1.csv").is_file()
     assert (project.path / "results/table2.csv").read_bytes() == before
+
+
+def test_seeds_and_a_further_arm_add_rows(project: Project) -> None:
+    project.set("seeds", value=[1, 2])
+    project.set(
+        "arms", "half", value={"original": {"train": 12, "validate": 8}, "synthetic": {"train": 0, "validate": 0}}
+    )
+    project.snakemake("results/table2.csv", "results/table1.csv")
+    table = pd.read_csv(project.path / "results/table2.csv")
+    assert list(zip(table["arm"], table["seed"], strict=True)) == [
+        (arm, seed) for arm in ("original", "mixed", "synthetic", "half") for seed in (1, 2)
+    ]
+    assert "±" in (project.path / "results/table2.md").read_text()
+    assert (pd.read_csv(project.path / "results/table1.csv")["arm"] == "half").sum() == 3
+
+
+def test_real_patches_in_pcam_format_go_all_the_way(built: Project, data_folder: Path, tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    files = {"images": "idc_x.h5", "labels": "idc_y.h5", "meta": "idc_meta.csv"}
+    project.set("source", value="pcam")
+    project.set(
+        "precut", "collections", "idc", value={key: str(data_folder / "idc" / name) for key, name in files.items()}
+    )
+    project.snakemake()
+    table = pd.read_csv(project.path / "results/table2.csv")
+    assert list(table["arm"]) == ["original", "mixed", "synthetic"]
+    assert (table["n_test"] == 16).all()
+
+
+def test_folders_of_images_go_all_the_way(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    random = np.random.default_rng(0)
+    for name, mean in (("benign", 80), ("malignant", 160)):
+        for patient in range(6):
+            (tmp_path / "patches" / name / f"p{patient}").mkdir(parents=True)
+            for number in range(12):
+                pixels = random.integers(mean - 40, mean + 40, (50, 50, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "patches" / name / f"p{patient}" / f"{number}.png")
+    collection = {"folder": "patches", "normal": "benign", "tumour": "malignant", "group_pattern": "/(p[0-9]+)/"}
+    project.set("source", value="folders")
+    project.set("precut", "collections", "mine", value=collection)
+    project.snakemake("results/table2.csv")
+    with h5py.File(project.path / "results/stores/original/train.h5") as store:
+        assert set(store["patient_id"].asstr()[...]) <= {f"p{number}" for number in range(6)}
+        assert store["images"].shape[1:] == (64, 64, 3)

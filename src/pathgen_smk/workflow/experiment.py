@@ -10,6 +10,8 @@ from pathgen_smk.stores import SPLITS
 # The arm whose training originals the GANs are trained on.
 ORIGINAL_ARM = "original"
 NO_GENERATOR = "none"
+# The paper's arms stand first, in its order; config files that are laid upon each other do not keep the order of keys.
+PAPER_ARMS = (ORIGINAL_ARM, "mixed", "synthetic")
 # The experiment that writes to results/ itself.
 DEFAULT = "default"
 # What a run reads of a kind: the store's path, and how many of its first patches.
@@ -68,9 +70,11 @@ class Experiment:
 
     @cached_property
     def runs(self) -> list[Run]:
-        """All runs, in the order of the arms in the config."""
+        """All runs: the paper's arms first, then the config's others in alphabetical order."""
         runs = []
-        for arm, parts in self.config["arms"].items():
+        arms = self.config["arms"]
+        for arm in [*(arm for arm in PAPER_ARMS if arm in arms), *sorted(arms.keys() - set(PAPER_ARMS))]:
+            parts = arms[arm]
             generators = list(self.config["generators"]) if any(parts["synthetic"].values()) else [NO_GENERATOR]
             for generator, classifier, seed in product(generators, self.config["classifiers"], self.config["seeds"]):
                 runs.append(Run(arm, generator, parts["synthetic"]["train"], classifier, seed))

@@ -1,0 +1,58 @@
+"""A mistake is one line that says where it is, and nothing runs."""
+
+import pytest
+import yaml
+from checkout import Project, make_project
+
+CONFIG_MISTAKES = {
+    "unknown key": ({"patches": {"sise": 256}}, "config/tiny.yaml: patches.sise: there is no such key"),
+    "wrong type": ({"draw": {"test": "many"}}, "config/tiny.yaml: draw.test: 'many' is not of type 'integer'"),
+    "missing sheet": ({"cohort": {"sheet": "nowhere.csv"}}, "nowhere.csv: cannot read this slide sheet"),
+    "unknown tissue rule": ({"tissue": {"rule": "magic"}}, "config/tiny.yaml: tissue.rule: there is no 'magic'"),
+    "missing collection": ({"source": "pcam"}, "precut.collections: source 'pcam' needs at least one collection"),
+}
+SHEET_MISTAKES = {
+    "duplicate": ("a1,,,tumour,a,\na1,,,normal,a,\n", "row 3: slide_id 'a1' is there already"),
+    "bad label": ("a1,,,cancer,a,\n", "row 2: label 'cancer' must be one of normal, tumour"),
+    "path in id": ("../a1,,,normal,a,\n", "row 2: slide_id '../a1' must be"),
+}
+
+
+def refuse(project: Project, expected: str) -> None:
+    output = project.snakemake("--dry-run", succeeds=False)
+    assert "Traceback" not in output
+    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    assert len(errors) == 1
+    assert expected in errors[0]
+
+
+@pytest.mark.parametrize(("change", "expected"), CONFIG_MISTAKES.values(), ids=CONFIG_MISTAKES)
+def test_mistakes_in_the_config(tmp_path, change: dict, expected: str) -> None:
+    project = make_project(tmp_path)
+    config = yaml.safe_load((tmp_path / "config/tiny.yaml").read_text())
+    for section, value in change.items():
+        config[section] = {**config.get(section, {}), **value} if isinstance(value, dict) else value
+    (tmp_path / "config/tiny.yaml").write_text(yaml.safe_dump(config))
+    refuse(project, expected)
+
+
+@pytest.mark.parametrize(("rows", "expected"), SHEET_MISTAKES.values(), ids=SHEET_MISTAKES)
+def test_mistakes_in_the_sheet(tmp_path, rows: str, expected: str) -> None:
+    project = make_project(tmp_path)
+    (tmp_path / "config/slides-tiny.csv").write_text(f"slide_id,path,annotation,label,patient,split\n{rows}")
+    refuse(project, f"config/slides-tiny.csv: {expected}")
+
+
+def test_broken_slide_is_named_with_its_log(tmp_path) -> None:
+    project = make_project(tmp_path)
+    (tmp_path / "broken.svs").write_text("not a slide")
+    (tmp_path / "config/slides-tiny.csv").write_text(
+        "slide_id,path,annotation,label,patient,split\nbroken,broken.svs,,normal,a,\n"
+    )
+    project.set("source", value="slides")
+    output = project.snakemake("results/index/broken.parquet", succeeds=False)
+    last = [line for line in output.splitlines() if line.startswith("FAILED")]
+    assert last == [
+        "FAILED index_slide/broken: slide broken.svs: OpenSlide cannot open it: Unsupported or missing image file "
+        "(log: results/logs/index_slide/broken.log)"
+    ]
