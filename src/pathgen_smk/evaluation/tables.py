@@ -11,43 +11,34 @@ from pathgen_smk.evaluation.metrics import count_confusion, roc_auc
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc")
 CONFIDENCE = 0.95
 CSV_FLOAT_FORMAT = "%.6f"
-
-
-def count_part(table: pd.DataFrame, kind: str, count: int) -> dict[str, int]:
-    """Count the first `count` patches of a store's table by class, as columns ``n_<kind>_<class>``."""
-    found = table["label"].to_numpy()[:count]
-    return {f"n_{kind}_{name}": int((found == value).sum()) for value, name in enumerate(labels.NAMES)}
+NOTHING = pd.DataFrame({"label": [], "slide_id": [], "patient_id": []})
 
 
 def table1_row(
-    arm: str, split: str, original: tuple[pd.DataFrame, int] | None, synthetic: tuple[pd.DataFrame, int] | None
+    arm: str, split: str, original: pd.DataFrame = NOTHING, synthetic: pd.DataFrame = NOTHING
 ) -> dict[str, str | int]:
-    """Return a row of Table 1, counted from the tables of the stores that the arm reads.
+    """Return a row of Table 1.
 
     Parameters
     ----------
     arm, split
         Whose row it is.
     original, synthetic
-        A store's table (label, and in original stores slide_id and patient_id) and how many of its first rows the arm
-        takes; None where it takes none.
+        The patches that it takes, as read from the stores: label and, for originals, slide_id and patient_id.
     """
-    empty = (pd.DataFrame({"label": [], "slide_id": [], "patient_id": []}), 0)
-    table, count = original or empty
-    taken = table.iloc[:count]
-    counts = count_part(table, "original", count) | count_part(*_order(synthetic or empty))
+    counts = {
+        f"n_{kind}_{name}": int((taken["label"] == value).sum())
+        for kind, taken in (("original", original), ("synthetic", synthetic))
+        for value, name in enumerate(labels.NAMES)
+    }
     return {
         "arm": arm,
         "set": split,
         **counts,
         "n_total": sum(counts.values()),
-        "n_slides": taken["slide_id"].nunique(),
-        "n_patients": taken["patient_id"].nunique(),
+        "n_slides": original["slide_id"].nunique(),
+        "n_patients": original["patient_id"].nunique(),
     }
-
-
-def _order(part: tuple[pd.DataFrame, int]) -> tuple[pd.DataFrame, str, int]:
-    return part[0], "synthetic", part[1]
 
 
 def table2_row(predictions: pd.DataFrame) -> dict[str, float | int]:

@@ -18,17 +18,17 @@ def main(*, originals: dict[str, Path], arms: list[dict], csv: Path, markdown: P
     """
     known = {split: stores.read_table(path) for split, path in originals.items()}
     trained = known["train"].head(gan_count)
-    rows = []
-    for value, name in enumerate(NAMES):
-        own = trained[trained["label"] == value]
-        rows.append(tables.table1_row(f"GAN {name}", "train", (own, len(own)), None))
+    rows = [
+        tables.table1_row(f"GAN {name}", "train", trained[trained["label"] == value])
+        for value, name in enumerate(NAMES)
+    ]
     for arm in arms:
         for split in ("train", "validate"):
             part = arm[split]
-            synthetic = (stores.read_table(Path(part["store"])), part["synthetic"]) if part["synthetic"] else None
-            original = (known[split], part["original"]) if part["original"] else None
-            rows.append(tables.table1_row(arm["arm"], split, original, synthetic))
-        rows.append(tables.table1_row(arm["arm"], "test", (known["test"], len(known["test"])), None))
+            synthetic = stores.read_table(Path(part["store"])) if part["synthetic"] else tables.NOTHING
+            taken = (known[split].head(part["original"]), synthetic.head(part["synthetic"]))
+            rows.append(tables.table1_row(arm["arm"], split, *taken))
+        rows.append(tables.table1_row(arm["arm"], "test", known["test"]))
     table = pd.DataFrame(rows)
     files.write_text(csv, table.to_csv(index=False))
     files.write_text(markdown, tables.table1_markdown(table))

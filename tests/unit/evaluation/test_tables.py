@@ -17,7 +17,7 @@ def original(count: int) -> pd.DataFrame:
 
 def test_a_row_of_table_1_counts_the_first_patches() -> None:
     synthetic = pd.DataFrame({"label": np.arange(30) % 2, "latent_seed": np.arange(30)})
-    assert tables.table1_row("mixed", "train", (original(40), 20), (synthetic, 10)) == {
+    assert tables.table1_row("mixed", "train", original(40).head(20), synthetic.head(10)) == {
         "arm": "mixed",
         "set": "train",
         "n_original_normal": 10,
@@ -31,20 +31,14 @@ def test_a_row_of_table_1_counts_the_first_patches() -> None:
 
 
 def test_a_part_that_is_not_taken_counts_nothing() -> None:
-    synthetic = tables.table1_row("synthetic", "train", None, (pd.DataFrame({"label": [0, 1, 1]}), 3))
+    synthetic = tables.table1_row("synthetic", "train", synthetic=pd.DataFrame({"label": [0, 1, 1]}))
     assert [synthetic[key] for key in ("n_original_normal", "n_synthetic_tumour", "n_total", "n_slides")] == [
         0,
         2,
         3,
         0,
     ]
-    assert tables.table1_row("GAN tumour", "train", (original(9), 9), None)["n_synthetic_tumour"] == 0
-
-
-def test_a_store_with_fewer_patches_is_counted_as_it_is() -> None:
-    """With draw.allow_fewer an arm may ask for more than there is."""
-    row = tables.table1_row("original", "train", (original(6), 100), None)
-    assert (row["n_total"], row["n_slides"], row["n_patients"]) == (6, 3, 2)
+    assert tables.table1_row("GAN tumour", "train", original(9))["n_synthetic_tumour"] == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -91,9 +85,9 @@ def test_table_2_in_markdown_has_means_intervals_and_the_papers_values() -> None
 
 
 def test_table_1_in_markdown_has_the_papers_column() -> None:
-    rows = [tables.table1_row("GAN normal", "train", (original(10), 10), None)]
+    rows = [tables.table1_row("GAN normal", "train", original(10))]
     rows += [
-        tables.table1_row(arm, split, (original(10), 4), None)
+        tables.table1_row(arm, split, original(10).head(4))
         for arm in ("original", "own")
         for split in ("train", "test")
     ]
