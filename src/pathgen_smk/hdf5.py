@@ -19,7 +19,13 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise InputError(f"{path}: not a readable HDF5 file: {error}") from error
     with file:
-        yield file
+        try:
+            yield file
+        except (RuntimeError, OSError) as error:
+            # h5py tells of damage by these, without an error number; a full disk has one.
+            if getattr(error, "errno", None) is not None or isinstance(error, NotImplementedError):
+                raise
+            raise InputError(f"{path}: the file is damaged: {error}") from error
 
 
 def own_dataset(file: h5py.File, name: str) -> h5py.Dataset:

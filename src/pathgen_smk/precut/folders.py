@@ -26,10 +26,15 @@ def index(collection: str, files: dict[str, str]) -> pd.DataFrame:
     folder, paths, label = Path(files["folder"]), [], []
     for value, name in enumerate(labels.NAMES):
         below = folder / files[name]
+        if Path(files[name]).name != files[name]:
+            raise InputError(f"{name}: '{files[name]}' must be the name of a folder right below {folder}")
         found = sorted(path for path in below.rglob("*") if path.suffix.lower() in SUFFIXES)
         if not found:
             raise InputError(f"{below}: no images ({', '.join(sorted(SUFFIXES))}) of the class {name}")
-        paths += [path.relative_to(folder).as_posix() for path in found]
+        try:
+            paths += [path.relative_to(folder).as_posix().encode().decode() for path in found]
+        except UnicodeEncodeError as error:
+            raise InputError(f"{below}: a file's name is not UTF-8: {error.object!a}") from error
         label += [value] * len(found)
     groups = [_group(collection, path, files.get("group_pattern")) for path in paths]
     return index_table(np.array(groups), np.array(label), file=np.array(paths, dtype=object))

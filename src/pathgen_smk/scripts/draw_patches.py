@@ -9,6 +9,7 @@ import pandas as pd
 from pathgen_smk import files, sampling
 from pathgen_smk.console.job import job
 from pathgen_smk.console.progress import track
+from pathgen_smk.errors import InputError
 from pathgen_smk.labels import NAMES
 
 logger = logging.getLogger("pathgen_smk")
@@ -25,6 +26,8 @@ def main(
         parts.append(sampling.count_patches(index).assign(split=fixed.get(unit, ""), unit=unit))
         for _, rows in index.groupby("slide_id", sort=False):
             keyed.append(rows.assign(unit=unit, key=sampling.draw_keys(rows, weights=weights, seed=seed)))
+    if not keyed:
+        raise InputError(f"there is no patch in any of {len(indices)} index file(s); look at qc/ and the index's logs")
     slides, patches = pd.concat(parts, ignore_index=True), pd.concat(keyed, ignore_index=True)
     if by == "patch":
         if (slides["split"] != "").any():

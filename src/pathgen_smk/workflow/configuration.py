@@ -11,6 +11,7 @@ from typing import Any, cast
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
@@ -23,6 +24,25 @@ RESERVED = {
 }  # fmt: skip
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
+
+
+# JSON takes 1.0 for an integer; Snakemake would name files by it and rerun for it.
+VALIDATOR = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
+
+
+class StrictLoader(yaml.SafeLoader):
+    """A YAML loader that refuses a key that stands twice in one section; YAML's own would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return the mapping of a node, whose keys must differ."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise InputError(f"row {node.start_mark.line + 1}: the key '{key}' stands twice in this section")
+        return super().construct_mapping(node, deep)
 
 
 def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]) -> None:
@@ -43,7 +63,9 @@ def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]
         For the first mistake.
     """
     files = list(files)
-    validator = Draft202012Validator(json.loads(schema_path.read_text(encoding="utf-8")))
+    for name in files:
+        _check_yaml(name)
+    validator = VALIDATOR(json.loads(schema_path.read_text(encoding="utf-8")))
     # The most specific mistake first: a missing key of a section rather than "section is not valid".
     for keys, message in _odd_values(config):
         raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: {message}")
@@ -62,6 +84,15 @@ def check_collection_files(config: dict[str, Any], files: Iterable[str]) -> None
             if key in PATH_KEYS and not PATH_KEYS[key](value):
                 keys = ["precut", "collections", name, key]
                 raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: '{value}': there is no such file")
+
+
+def _check_yaml(name: str) -> None:
+    try:
+        yaml.load(Path(name).read_text(encoding="utf-8"), StrictLoader)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # Snakemake has read it already, or will say why it cannot
 
 
 def _explain(error: ValidationError) -> tuple[list[str], str]:

@@ -87,3 +87,9 @@ def test_images_that_would_fill_the_memory_are_refused_by_name(files: dict, refu
     path.write_bytes(content)
     with refused(path):
         list(folders.read(files, pd.DataFrame({"file": ["benign/bomb.bmp"]})))
+
+
+@pytest.mark.parametrize("name", ["/etc", "../elsewhere", "benign/p1"])
+def test_a_class_is_a_folder_right_below(files: dict, refused, name: str) -> None:
+    with refused("normal", name):
+        folders.index("mine", files | {"normal": name})

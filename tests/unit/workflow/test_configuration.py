@@ -135,6 +135,9 @@ WRONG = {
     "new generator, half given": ("generators: {mine: {architecture: dcgan}}", "generators.mine"),
     "arm without validation": ("arms: {synthetic: {original: {validate: 0}}}", "arms.synthetic"),
     "synthetics in the original arm": ("arms: {original: {synthetic: {train: 2}}}", "arms.original.synthetic"),
+    "a fraction for a whole number": ("seeds: [1.0]", "seeds.0"),
+    "a seed beyond all bounds": ("seeds: [99999999999999999999]", "seeds.0"),
+    "a key twice": ("tissue: {min_share: 0, min_share: 1}", "'min_share' stands twice"),
     "generator called none": (
         "generators: {none: {architecture: dcgan, options: {}, epochs: 1, batch_size: 2, learning_rate: 0.1, "
         "betas: [0.5, 0.9], sample_epochs: [0]}}",
