@@ -103,20 +103,18 @@ def inputs_of_collection(wildcards):
     return [known[key] for key in ("images", "labels", "meta", "folder") if key in known]
 
 
-def units_drawn(split=None):
-    """Return the units of which patches were drawn, for one split or for any; known once the draw is done."""
-    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
-    return sorted(set(drawn["unit"] if split is None else drawn.loc[drawn["split"] == split, "unit"]))
-
-
 def draw_of_unit(wildcards):
-    """Return the rows drawn of a unit, or nothing if none were."""
-    return f"<results>/sampling/draws/{wildcards.unit}.csv" if wildcards.unit in units_drawn() else []
+    """Return the rows drawn of a unit; after the draw Snakemake compares their checksum, so that few are cut anew."""
+    checkpoints.draw_patches.get()
+    return f"<results>/sampling/draws/{wildcards.unit}.csv"
 
 
 def patches_of_split(wildcards):
-    """Return the stores of the units that a split has patches of."""
-    return [f"<results>/patches/{unit}.h5" for unit in units_drawn(wildcards.split)]
+    """Return the stores of the units that a split has patches of; known once the draw is done."""
+    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
+    return [
+        f"<results>/patches/{unit}.h5" for unit in sorted(set(drawn.loc[drawn["split"] == wildcards.split, "unit"]))
+    ]
 
 
 def stores_of_run(split):

@@ -9,7 +9,7 @@ checkpoint draw_patches:
     input:
         expand("<results>/index/{unit}.parquet", unit=UNITS),
     output:
-        draws=directory("<results>/sampling/draws"),
+        draws=expand("<results>/sampling/draws/{unit}.csv", unit=UNITS),
         split="<results>/sampling/split.csv",
         summary="<results>/sampling/drawn.csv",
     log:

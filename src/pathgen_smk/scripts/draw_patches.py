@@ -1,7 +1,6 @@
 """Split the cohort, and draw the patches of each set."""
 
 import logging
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -16,10 +15,11 @@ logger = logging.getLogger("pathgen_smk")
 
 
 def main(
-    *, indices: dict[str, Path], draws: Path, split_table: Path, summary: Path, by: str, validate_share: float,
-    test_share: float, fixed: dict[str, str], weights: str, sizes: dict[str, int], allow_fewer: bool, seed: int,
+    *, indices: dict[str, Path], draws: dict[str, Path], split_table: Path, summary: Path, by: str,
+    validate_share: float, test_share: float, fixed: dict[str, str], weights: str, sizes: dict[str, int],
+    allow_fewer: bool, seed: int,
 ) -> None:  # fmt: skip
-    """Write the drawn rows of each unit that has any (`draws`), each slide's split, and the counts drawn by unit."""
+    """Write the drawn rows of each unit (`draws`), each slide's split, and the counts drawn by unit."""
     parts, keyed = [], []
     for unit, path in track(indices.items(), "reading indices", len(indices), "indices"):
         index = pd.read_parquet(path)
@@ -43,12 +43,10 @@ def main(
     _write(drawn, slides, draws, split_table, summary)
 
 
-def _write(drawn: pd.DataFrame, slides: pd.DataFrame, draws: Path, split_table: Path, summary: Path) -> None:
-    shutil.rmtree(draws, ignore_errors=True)
-    for unit, rows in drawn.groupby("unit", sort=True):
-        files.write_text(
-            draws / f"{unit}.csv", rows.drop(columns=["unit", "key"]).sort_values("item").to_csv(index=False)
-        )
+def _write(drawn: pd.DataFrame, slides: pd.DataFrame, draws: dict[str, Path], split_table: Path, summary: Path) -> None:
+    for unit, path in draws.items():
+        rows = drawn[drawn["unit"] == unit].drop(columns=["unit", "key"])
+        files.write_text(path, rows.sort_values("item").to_csv(index=False))
     counts = drawn.groupby(["unit", "split", "label"]).size().unstack(fill_value=0)
     counts = counts.rename(columns=dict(enumerate(NAMES))).reset_index()
     files.write_text(summary, counts.to_csv(index=False))
@@ -61,7 +59,7 @@ if __name__ == "__main__":
     with job("draw_patches", snakemake.log[0]):
         main(
             indices={Path(path).stem: Path(path) for path in snakemake.input},
-            draws=Path(snakemake.output.draws),
+            draws={Path(path).stem: Path(path) for path in snakemake.output.draws},
             split_table=Path(snakemake.output.split),
             summary=Path(snakemake.output.summary),
             **{name: value for name, value in snakemake.params.items() if name != "code"},

@@ -16,12 +16,12 @@ LONGEST_SIDE = 1024
 
 
 def main(
-    *, slide: Path, annotation: Path | None, tissue: Path, draw: Path | None, picture: Path, annotation_format: str,
+    *, slide: Path, annotation: Path | None, tissue: Path, draw: Path, picture: Path, annotation_format: str,
     groups: dict,
 ) -> None:  # fmt: skip
-    """Write the picture; `draw` is None for a slide of which no patch was drawn."""
+    """Write the picture."""
     outlines = plugins.load("slides.annotations", annotation_format).read(annotation, **groups) if annotation else []
-    drawn = pd.read_csv(draw) if draw else pd.DataFrame({"x": [], "y": [], "side": [], "label": []}, dtype=int)
+    drawn = pd.read_csv(draw)
     with open_slide(slide) as opened:
         downsample = max(1.0, max(opened.properties.width, opened.properties.height) / LONGEST_SIDE)
         thumbnail = opened.shrunk(downsample)
@@ -35,12 +35,13 @@ def main(
 
 if __name__ == "__main__":
     with job(f"plot_slide {snakemake.wildcards.unit}", snakemake.log[0]):
-        optional = {name: snakemake.input.get(name) for name in ("annotation", "draw")}
+        annotation = snakemake.input.get("annotation")
         main(
             slide=Path(snakemake.input.slide),
+            annotation=Path(annotation) if annotation else None,
             tissue=Path(snakemake.input.tissue),
+            draw=Path(snakemake.input.draw),
             picture=Path(snakemake.output.picture),
             annotation_format=snakemake.params.annotation_format,
             groups=snakemake.params.groups,
-            **{name: Path(path) if path else None for name, path in optional.items()},
         )
