@@ -1,8 +1,10 @@
 """A run that was killed goes on when the same command is typed again, and ends as an undisturbed one does."""
 
+import fcntl
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -28,13 +30,24 @@ def test_second_run_at_the_same_time_is_refused(project: Project) -> None:
     project.set("generators", "dcgan", "epochs", value=2000)
     first = project.start()
     try:
-        while (
-            not (project.path / "results/logs/train_gan/dcgan/seed1/tumour.log").is_file() or first.poll() is not None
-        ):
-            assert first.poll() is None
+        while not is_locked(project.path / "results/.lock"):
+            assert first.poll() is None, "the first run ended before it held the lock"
+            time.sleep(0.05)
         output = project.snakemake(succeeds=False)
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     assert "another run is writing to results" in output
     assert "Traceback" not in output
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock on a file."""
+    if not path.is_file():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
