@@ -37,7 +37,8 @@ rule all:
     default_target: True
     input:
         expand("<results>/table{number}.{format}", number=(1, 2), format=("csv", "md")),
-        expand("<results>/qc/{unit}.png", unit=SHEET),
+        expand("<results>/qc/{slide}.png", slide=SHEET),
+        "<results>/cohort/ledger.csv" if SHEET else (),
         expand("<results>/figures/figure{number}.png", number=FIGURE_LABELS if EXPERIMENT.figure_store else ()),
         expand(
             "<results>/figures/gans/{generator}/seed{seed}/{label}-{what}.png",

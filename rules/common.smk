@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pathgen_smk.cohort.sheet import read_sheet
+from pathgen_smk.cohort.ledger import read_entries, refusals
+from pathgen_smk.cohort.sheet import batch_slides, read_sheet
 from pathgen_smk.console.job import PARENT_VARIABLE, last_errors
 from pathgen_smk.errors import InputError
 from pathgen_smk.labels import NAMES as LABELS
@@ -42,8 +43,9 @@ SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE
 COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]
 if COLLECTIONS:
     checked(check_collection_files, config, CONFIG_FILES)
-# What is indexed and cut as one: a slide, or a collection of pre-cut patches.
-UNITS = [*SHEET, *COLLECTIONS]
+# What is indexed and cut as one: a slide, a batch of slides, or a collection of pre-cut patches.
+UNIT_OF = batch_slides(SHEET, config["cohort"]["batches"])
+UNITS = sorted({*UNIT_OF.values(), *COLLECTIONS})
 FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
     name: files["split"] for name, files in COLLECTIONS.items() if "split" in files
 }
@@ -53,6 +55,7 @@ FIGURE_LABELS = {"1": "normal", "2": "tumour"}
 
 wildcard_constraints:
     unit="|".join(map(re.escape, UNITS)),
+    slide="|".join(map(re.escape, SHEET)),
     split="|".join(SPLITS),
     label="|".join(LABELS),
     arm="|".join(map(re.escape, config["arms"])),
@@ -87,9 +90,34 @@ def code_of_classifier(script):
     )
 
 
-def annotation_of_slide(wildcards):
-    """Return a slide's annotation, or nothing."""
-    return SHEET[wildcards.unit].annotation or []
+def rows_of_unit(*columns):
+    """Return a parameter: of each slide of a unit, these columns of the sheet."""
+    return lambda wildcards: [
+        {column: getattr(row, column) for column in columns}
+        for slide, row in SHEET.items()
+        if UNIT_OF[slide] == wildcards.unit
+    ]
+
+
+def slides_of_unit(wildcards):
+    """Return the files of a unit's slides. One that is gone is left to the job, which says so in the ledger."""
+    return files_of_unit(wildcards.unit, "path")
+
+
+def annotations_of_unit(wildcards):
+    """Return the annotations of a unit's slides, as `slides_of_unit`."""
+    return files_of_unit(wildcards.unit, "annotation")
+
+
+def files_of_unit(unit, column):
+    """Return the files in a column of the sheet of a unit's slides: those that a rule makes, or that are there."""
+    paths = [getattr(row, column) for slide, row in SHEET.items() if UNIT_OF[slide] == unit]
+    return [path for path in paths if path and (SLIDES_MADE_IN or Path(path).is_file())]
+
+
+def minutes_a_slide(base, each):
+    """Return a runtime request in minutes: so many, and so many for each slide of the unit."""
+    return lambda wildcards: base + each * list(UNIT_OF.values()).count(wildcards.unit)
 
 
 def collection_files(wildcards):
@@ -103,18 +131,31 @@ def inputs_of_collection(wildcards):
     return [known[key] for key in ("images", "labels", "meta", "folder") if key in known]
 
 
-def draw_of_unit(wildcards):
+def draw_of(unit):
     """Return the rows drawn of a unit; after the draw Snakemake compares their checksum, so that few are cut anew."""
     checkpoints.draw_patches.get()
-    return f"<results>/sampling/draws/{wildcards.unit}.csv"
+    return f"<results>/sampling/draws/{unit}.csv"
+
+
+def draw_of_unit(wildcards):
+    """Return the rows drawn of the unit that a job is for."""
+    return draw_of(wildcards.unit)
+
+
+def drawn_units(split=None):
+    """Return the units that patches were drawn of, for one split or any; known once the draw is done."""
+    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
+    return sorted(set(drawn.loc[drawn["split"].isin([split] if split else SPLITS), "unit"]))
 
 
 def patches_of_split(wildcards):
-    """Return the stores of the units that a split has patches of; known once the draw is done."""
-    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
-    return [
-        f"<results>/patches/{unit}.h5" for unit in sorted(set(drawn.loc[drawn["split"] == wildcards.split, "unit"]))
-    ]
+    """Return the stores of the units that a split has patches of."""
+    return [f"<results>/patches/{unit}.h5" for unit in drawn_units(wildcards.split)]
+
+
+def cut_entries(wildcards):
+    """Return what cutting found of each unit that patches were drawn of."""
+    return [f"<results>/patches/{unit}.json" for unit in drawn_units()]
 
 
 def stores_of_run(split):
@@ -138,6 +179,29 @@ onstart:
         sys.exit(f"ERROR: another run is writing to {RESULTS}; wait for it, or choose another 'experiment'")
 
 
+def report_refusals():
+    """Print a line on slides that were refused; return whether they are more than the config allows."""
+    drawn = Path(RESULTS, "sampling/drawn.csv")
+    cut = set(pd.read_csv(drawn, dtype={"unit": str})["unit"]) if drawn.is_file() else set()
+    entries = [Path(RESULTS, "index", f"{unit}.json") for unit in UNITS if SHEET]
+    entries += [Path(RESULTS, "patches", f"{unit}.json") for unit in cut.intersection(UNITS)]
+    line, too_many = refusals(
+        read_entries(path for path in entries if path.is_file()),
+        total=len(SHEET),
+        allowed=config["cohort"]["allowed_refusals"],
+        ledger=f"{RESULTS}/cohort/ledger.csv",
+    )
+    if line:
+        print(f"{'ERROR' if too_many else 'WARNING'}: {line}", file=sys.stderr)
+    return too_many
+
+
+onsuccess:
+    if report_refusals():
+        sys.exit(1)
+
+
 onerror:
     for line in last_errors(Path(RESULTS, "logs"), since=STARTED):
         print(line, file=sys.stderr)
+    report_refusals()

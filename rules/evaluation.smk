@@ -38,6 +38,8 @@ rule make_table2:
         EXPERIMENT.stores,
         predictions=[f"<results>/predictions/{run.path}.csv" for run in EXPERIMENT.runs],
         checked="<results>/stores/original/disjoint.txt",
+        # Whoever reads the table needs to know which slides are in it.
+        ledger="<results>/cohort/ledger.csv" if SHEET else [],
     output:
         csv="<results>/table2.csv",
         markdown=report(

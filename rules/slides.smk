@@ -1,19 +1,21 @@
 """Whole slides: each is indexed, and the patches drawn of it are cut.
 
-Takes the sheet's slides and annotations (phantoms are made here) and, for the cut, the draw.
-Gives <results>/index/{unit}.parquet, <results>/patches/{unit}.h5 and a picture of each slide in <results>/qc/.
+Takes the sheet's slides and annotations (phantoms are made here) and, for the cut, the draw. A unit is a slide, or a
+batch of slides where the config asks for batches.
+Gives <results>/index/{unit}.parquet, <results>/patches/{unit}.h5, a picture of each slide in <results>/qc/ and the
+ledger of the cohort, <results>/cohort/ledger.csv.
 """
 
 if SLIDES_MADE_IN:
 
     rule make_phantom:
         output:
-            slide="<results>/slides/{unit}.svs",
-            annotation="<results>/slides/{unit}.xml",
+            slide="<results>/slides/{slide}.svs",
+            annotation="<results>/slides/{slide}.xml",
         log:
-            "<logs>/make_phantom/{unit}.log",
+            "<logs>/make_phantom/{slide}.log",
         benchmark:
-            "<benchmarks>/make_phantom/{unit}.tsv"
+            "<benchmarks>/make_phantom/{slide}.tsv"
         conda:
             "../envs/pathgen.yaml"
         threads: 1
@@ -23,7 +25,7 @@ if SLIDES_MADE_IN:
         params:
             code=code_digest("make_phantom"),
             seed=config["seed"],
-            tumour=lambda wildcards: SHEET[wildcards.unit].label == "tumour",
+            tumour=lambda wildcards: SHEET[wildcards.slide].label == "tumour",
             phantom=config["phantoms"],
         script:
             "../src/pathgen_smk/scripts/make_phantom.py"
@@ -31,12 +33,12 @@ if SLIDES_MADE_IN:
 
 rule index_slide:
     input:
-        slide=lambda wildcards: SHEET[wildcards.unit].path,
-        annotation=annotation_of_slide,
+        slides_of_unit,
+        annotations_of_unit,
     output:
         table="<results>/index/{unit}.parquet",
-        tissue="<results>/index/{unit}.tissue.png",
-        summary="<results>/index/{unit}.json",
+        overviews="<results>/index/{unit}.npz",
+        entries="<results>/index/{unit}.json",
     log:
         "<logs>/index_slide/{unit}.log",
     benchmark:
@@ -45,8 +47,8 @@ rule index_slide:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(700, 0),
-        runtime=20,
+        mem_mb=memory_mb(1000, 0),
+        runtime=minutes_a_slide(10, 5),
     params:
         code=code_digest(
             "index_slide",
@@ -54,14 +56,10 @@ rule index_slide:
             f"slides.labels.{config['labels']['rule']}",
             f"slides.annotations.{config['annotations']['format']}",
         ),
-        patient=lambda wildcards: SHEET[wildcards.unit].patient,
-        um_per_px=lambda wildcards: SHEET[wildcards.unit].um_per_px,
+        slides=rows_of_unit("slide_id", "path", "annotation", "label", "patient", "um_per_px", "issue", "action"),
         patches=some(config["patches"], "size", "stride", "um_per_px", "output_size"),
-        tissue_rule=config["tissue"]["rule"],
-        downsample=config["tissue"]["downsample"],
-        min_share=config["tissue"]["min_share"],
-        annotation_format=config["annotations"]["format"],
-        groups=some(config["annotations"], "tumour_groups", "normal_groups"),
+        tissue=config["tissue"],
+        annotation=config["annotations"],
         label_rule=config["labels"]["rule"],
         threshold=config["labels"]["threshold"],
     script:
@@ -70,10 +68,13 @@ rule index_slide:
 
 rule cut_patches:
     input:
-        slide=lambda wildcards: SHEET[wildcards.unit].path,
+        slides_of_unit,
         draw=draw_of_unit,
+        # The slides and the draw say when to cut anew; another tissue mask alone does not.
+        indexed=ancient("<results>/index/{unit}.json"),
     output:
         store="<results>/patches/{unit}.h5",
+        entries="<results>/patches/{unit}.json",
     log:
         "<logs>/cut_patches/{unit}.log",
     benchmark:
@@ -82,34 +83,34 @@ rule cut_patches:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500, 0),
-        runtime=60,
+        mem_mb=memory_mb(700, 0),
+        runtime=minutes_a_slide(10, 20),
     params:
         code=code_digest("cut_patches"),
-        um_per_px=lambda wildcards: SHEET[wildcards.unit].um_per_px,
+        slides=rows_of_unit("slide_id", "path"),
         output_size=config["patches"]["output_size"],
         filter_name=config["patches"]["filter"],
+        decoding=config["patches"]["decoding"],
     script:
         "../src/pathgen_smk/scripts/cut_patches.py"
 
 
 rule plot_slide:
     input:
-        slide=lambda wildcards: SHEET[wildcards.unit].path,
-        annotation=annotation_of_slide,
-        tissue="<results>/index/{unit}.tissue.png",
-        draw=draw_of_unit,
+        overviews=lambda wildcards: f"<results>/index/{UNIT_OF[wildcards.slide]}.npz",
+        entries=lambda wildcards: f"<results>/index/{UNIT_OF[wildcards.slide]}.json",
+        draw=lambda wildcards: draw_of(UNIT_OF[wildcards.slide]),
     output:
         picture=report(
-            "<results>/qc/{unit}.png",
+            "<results>/qc/{slide}.png",
             caption="../report/qc.rst",
             category="1 Slides",
-            labels={"slide": "{unit}"},
+            labels={"slide": "{slide}"},
         ),
     log:
-        "<logs>/plot_slide/{unit}.log",
+        "<logs>/plot_slide/{slide}.log",
     benchmark:
-        "<benchmarks>/plot_slide/{unit}.tsv"
+        "<benchmarks>/plot_slide/{slide}.tsv"
     conda:
         "../envs/pathgen.yaml"
     threads: 1
@@ -117,8 +118,36 @@ rule plot_slide:
         mem_mb=memory_mb(700, 0),
         runtime=10,
     params:
-        code=code_digest("plot_slide", f"slides.annotations.{config['annotations']['format']}"),
-        annotation_format=config["annotations"]["format"],
-        groups=some(config["annotations"], "tumour_groups", "normal_groups"),
+        code=code_digest("plot_slide"),
     script:
         "../src/pathgen_smk/scripts/plot_slide.py"
+
+
+rule make_ledger:
+    input:
+        indexed=expand("<results>/index/{unit}.json", unit=UNITS),
+        cut=cut_entries,
+        split="<results>/sampling/split.csv",
+        originals=expand("<results>/stores/original/{split}.h5", split=SPLITS),
+    output:
+        csv=report(
+            "<results>/cohort/ledger.csv",
+            caption="../report/ledger.rst",
+            category="1 Slides",
+            labels={"slide": "all: the ledger"},
+        ),
+    log:
+        "<logs>/make_ledger.log",
+    benchmark:
+        "<benchmarks>/make_ledger.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code_digest("make_ledger"),
+        sheet=[{"slide_id": row.slide_id, "patient": row.patient, "label": row.label} for row in SHEET.values()],
+    script:
+        "../src/pathgen_smk/scripts/make_ledger.py"

@@ -52,3 +52,9 @@ def digest_of_file(path: Path) -> str:
     """Return the SHA-256 digest of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_of_file(path: Path) -> list[int]:
+    """Return a file's size in bytes and time of change in nanoseconds: equal before and after, it did not change."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

@@ -25,6 +25,7 @@ SPLITS = ("train", "validate", "test")
 ORIGINAL_COLUMNS = ("slide_id", "patient_id", "item", "x", "y", "level", "split", "rank")
 SYNTHETIC_COLUMNS = ("latent_seed",)
 BLOCK = 1024
+WRITE_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class StoreAttributes:
         Digest of the settings that made it.
     generator_digest
         SHA-256 of each generator's weights, in the order of the classes; empty for original patches.
+    decoder
+        How the pixels were read of slides: ``openslide``, ``tiles``, ``tiles at 1/4``; several are joined by commas.
     """
 
     source: str
@@ -50,6 +53,84 @@ class StoreAttributes:
     um_per_px: float
     config_digest: str
     generator_digest: str = ""
+    decoder: str = ""
+
+
+class StoreWriter:
+    """Fills a store; see `writing`."""
+
+    def __init__(self, file: h5py.File, capacity: int, patch_size: int) -> None:
+        self.patch_size = patch_size
+        self._file = file
+        self._images = file.create_dataset("images", (capacity, patch_size, patch_size, 3), np.uint8)
+        self._block: list[np.ndarray] = []
+        self._written = 0
+
+    def add(self, image: np.ndarray) -> None:
+        """Append an image, (S, S, 3) uint8."""
+        self._block.append(image)
+        if len(self._block) * image.nbytes >= WRITE_BYTES:
+            self._flush()
+
+    @property
+    def count(self) -> int:
+        """How many images there are so far."""
+        return self._written + len(self._block)
+
+    def truncate(self, count: int) -> None:
+        """Forget all images but the first `count`."""
+        self._flush()
+        self._written = count
+
+    def finish(self, table: pd.DataFrame, attributes: StoreAttributes) -> None:
+        """Write what is known of the images: `table` has a row for each that was added, see `write_store`."""
+        self._flush()
+        if self._written != len(table):
+            raise ValueError(f"{self._file.filename}: {self._written} images for {len(table)} rows")
+        if self._written < len(self._images):
+            self._cut_off()
+        self._file.attrs.update(asdict(attributes), software=f"pathgen-smk {version('pathgen-smk')}")
+        self._file["labels"] = table["label"].to_numpy(np.uint8)
+        for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
+            if name in table:
+                self._file[name] = _storable(table[name])
+
+    def _flush(self) -> None:
+        if self._block:
+            if self._written + len(self._block) > len(self._images):
+                raise ValueError(f"{self._file.filename}: more images than its {len(self._images)} places")
+            self._images[self._written : self._written + len(self._block)] = np.stack(self._block)
+            self._written += len(self._block)
+            self._block = []
+
+    def _cut_off(self) -> None:
+        """Copy the images into a dataset of their number; a contiguous one cannot shrink."""
+        kept = self._file.create_dataset("kept", (self._written, *self._images.shape[1:]), np.uint8)
+        for start in range(0, self._written, BLOCK):
+            kept[start : start + BLOCK] = self._images[start : min(start + BLOCK, self._written)]
+        del self._file["images"]
+        self._file.move("kept", "images")
+
+
+@contextmanager
+def writing(path: Path, capacity: int, patch_size: int) -> Iterator[StoreWriter]:
+    """Write a store image by image, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    capacity
+        How many images there may be, at most.
+    patch_size
+        Their side in pixels.
+
+    Yields
+    ------
+    The writer; its `finish` comes last.
+    """
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        yield StoreWriter(file, capacity, patch_size)
 
 
 def write_store(path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes) -> None:
@@ -66,35 +147,16 @@ def write_store(path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, a
     attributes
         What the store says of itself.
     """
-    shape = (len(table), attributes.patch_size, attributes.patch_size, 3)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(asdict(attributes), software=f"pathgen-smk {version('pathgen-smk')}")
-        file["labels"] = table["label"].to_numpy(np.uint8)
-        for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
-            if name in table:
-                file[name] = _storable(table[name])
-        dataset = file.create_dataset("images", shape, np.uint8)
-        written = 0
-        for block in _blocks(images):
-            dataset[written : written + len(block)] = block
-            written += len(block)
-        if written != len(table):
-            raise ValueError(f"{path}: {written} images for {len(table)} rows")
+    with writing(path, len(table), attributes.patch_size) as writer:
+        for image in images:
+            writer.add(image)
+        writer.finish(table, attributes)
 
 
-def _storable(column: pd.Series) -> np.ndarray | list[str]:
-    return column.to_numpy() if pd.api.types.is_numeric_dtype(column) else [str(value) for value in column]
-
-
-def _blocks(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    block: list[np.ndarray] = []
-    for image in images:
-        block.append(image)
-        if len(block) == BLOCK:
-            yield np.stack(block)
-            block = []
-    if block:
-        yield np.stack(block)
+def _storable(column: pd.Series) -> np.ndarray:
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy()
+    return np.array([str(value) for value in column], dtype=h5py.string_dtype())
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathgen_smk import labels
 from pathgen_smk.errors import InputError
+from pathgen_smk.seeding import derive_seed
 from pathgen_smk.stores import SPLITS
 
 REQUIRED = ("slide_id", "path", "annotation", "label", "patient", "split")
@@ -35,6 +36,8 @@ class SheetRow:
         ``train``, ``validate``, ``test``, or empty: to be assigned.
     um_per_px
         The scale where the sheet states it.
+    issue, action
+        What is known to be wrong with it, and what is done about it; see `pathgen_smk.cohort.known_issues`.
     """
 
     slide_id: str
@@ -44,6 +47,8 @@ class SheetRow:
     patient: str
     split: str
     um_per_px: float | None = None
+    issue: str = ""
+    action: str = ""
 
 
 def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]:
@@ -82,6 +87,18 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
     if not rows:
         raise InputError(f"{path}: there are no slides in it")
     return rows
+
+
+def batch_slides(sheet: Iterable[str], batches: int | None) -> dict[str, str]:
+    """Return the unit of each slide_id: what is indexed and cut as one job.
+
+    Without `batches` each slide is a unit of its own. Otherwise a slide's batch follows from its name alone, so that
+    it does not change when other slides are added.
+    """
+    if batches is None:
+        return {slide: slide for slide in sheet}
+    digits = len(str(batches - 1))
+    return {slide: f"batch-{derive_seed(0, 'batch', slide) % batches:0{digits}d}" for slide in sheet}
 
 
 def _read_cells(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -30,15 +30,22 @@ def job(name: str, log: str) -> Iterator[None]:
     _end_with_parent()
     try:
         yield
-    except InputError as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
-    except MemoryError:
-        _fail("out of memory; give the job more, or make it smaller in the config")
     except Exception as error:
-        logger.handlers[0].stream.write(traceback.format_exc())  # type: ignore[attr-defined]
-        _fail(f"{type(error).__name__}: {' '.join(str(error).split())} (a defect of pathgen-smk: please report {log})")
+        logger.error(one_line(error, log))
+        logging.shutdown()
+        raise SystemExit(1) from None
+
+
+def one_line(error: Exception, log: str) -> str:
+    """Return what a user is told of an error; the traceback of a defect of ours goes to the log file, `log`."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+    if isinstance(error, MemoryError):
+        return "out of memory; give the job more, or make it smaller in the config"
+    logger.handlers[0].stream.write("".join(traceback.format_exception(error)))  # type: ignore[attr-defined]
+    return f"{type(error).__name__}: {' '.join(str(error).split())} (a defect of pathgen-smk: please report {log})"
 
 
 def _log_to(name: str, log: Path) -> None:
@@ -52,12 +59,6 @@ def _log_to(name: str, log: Path) -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").handlers = [to_file]
     logging.getLogger("py.warnings").propagate = False
-
-
-def _fail(message: str) -> None:
-    logger.error(message)
-    logging.shutdown()
-    raise SystemExit(1)
 
 
 def _end_with_parent() -> None:

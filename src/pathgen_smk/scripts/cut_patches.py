@@ -1,41 +1,113 @@
-"""Cut the drawn patches of one slide into a store of their own."""
+"""Cut the drawn patches of slides into a store of their own.
 
+What cannot be read does not end the job: such patches are left out, and the slide's entry in the ledger says why.
+"""
+
+import json
+import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pathgen_smk import files
-from pathgen_smk.console.job import job
-from pathgen_smk.console.progress import track
-from pathgen_smk.slides.cut import cut_patches
+from pathgen_smk.cohort import ledger
+from pathgen_smk.console.job import job, one_line
+from pathgen_smk.console.progress import Progress
+from pathgen_smk.errors import InputError
+from pathgen_smk.slides import cut
 from pathgen_smk.slides.reader import open_slide
-from pathgen_smk.stores import StoreAttributes, write_store
+from pathgen_smk.stores import StoreAttributes, StoreWriter, writing
+
+logger = logging.getLogger("pathgen_smk")
+
+# A slide's entry names so many of its unreadable regions, and counts the others.
+NAMED = 3
 
 
 def main(
-    *, slide: Path, draw: Path, store: Path, um_per_px: float | None, output_size: int, filter_name: str,
+    *, slides: list[dict], draw: Path, indexed: Path, store: Path, entries: Path, log: str, output_size: int,
+    filter_name: str, decoding: str,
 ) -> None:  # fmt: skip
-    """Write the patches of the rows in `draw`, in its order."""
+    """Write the patches of the rows in `draw`, in its order, and the slides' entries (JSON).
+
+    `slides` are rows of the sheet, `indexed` the entries that indexing wrote.
+    """
     rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str})
-    with open_slide(slide) as opened:
-        native = um_per_px or opened.properties.um_per_px or float("nan")
+    known = json.loads(indexed.read_text(encoding="utf-8"))
+    paths = {slide["slide_id"]: Path(slide["path"]) for slide in slides}
+    progress = Progress("cutting", len(rows), "patches")
+    found, kept = {}, [rows.iloc[:0]]
+    with writing(store, len(rows), output_size) as writer:
+        for name, patches in rows.groupby("slide_id", sort=False):
+            slide_id = str(name)
+            start = writer.count
+            try:
+                taken, found[slide_id] = cut_slide(
+                    paths[slide_id], patches, writer, progress,
+                    state=known[slide_id]["state"], filter_name=filter_name, decoding=decoding,
+                )  # fmt: skip
+                kept.append(taken)
+            except MemoryError:
+                raise
+            except Exception as error:
+                writer.truncate(start)
+                found[slide_id] = ledger.entry(slide_id, ledger.REFUSED, [one_line(error, log)])
+            logger.info(ledger.log_line(found[slide_id]))
+        scales = [known[slide_id]["um_per_px"] or float("nan") for slide_id in rows["slide_id"]]
         attributes = StoreAttributes(
             source="slides",
             patch_size=output_size,
-            um_per_px=native * float(rows["side"].mean()) / output_size,
-            config_digest=files.digest_of([um_per_px, output_size, filter_name, files.digest_of_file(draw)]),
+            um_per_px=float(np.mean(scales * rows["side"])) / output_size,
+            config_digest=files.digest_of([output_size, filter_name, decoding, files.digest_of_file(draw)]),
+            decoder=", ".join(sorted({entry["decoder"] for entry in found.values() if "decoder" in entry})),
         )
-        images = cut_patches(opened, rows, output_size=output_size, filter_name=filter_name)
-        write_store(store, track(images, f"cutting {slide.name}", len(rows), "patches"), rows, attributes)
+        writer.finish(pd.concat(kept), attributes)
+    files.write_json(entries, found)
+
+
+def cut_slide(
+    path: Path, rows: pd.DataFrame, writer: StoreWriter, progress: Progress, *, state: list[int], filter_name: str,
+    decoding: str,
+) -> tuple[pd.DataFrame, dict]:  # fmt: skip
+    """Add a slide's patches to the store; return the rows of those that could be read, and the slide's entry.
+
+    Raises
+    ------
+    InputError
+        If the slide cannot be opened, or is not the file any more that was indexed (`state`).
+    """
+    readable, problems = np.ones(len(rows), bool), []
+    _check_unchanged(path, state)
+    with open_slide(path) as slide:
+        regions = cut.plan_regions(slide, rows, output_size=writer.patch_size, decoding=decoding)
+        images = cut.cut_patches(regions, rows, output_size=writer.patch_size, filter_name=filter_name)
+        for number, image in enumerate(images):
+            if isinstance(image, InputError):
+                readable[number] = False
+                problems.append(str(image))
+            else:
+                writer.add(image)
+            progress.advance()
+    _check_unchanged(path, state)
+    first = list(dict.fromkeys(problems))[:NAMED]
+    reasons = [f"{len(problems)} of {len(rows)} patches: {'; '.join(first)}"] if problems else []
+    status = ledger.UNREADABLE_REGION if problems else ledger.USED
+    return rows[readable], ledger.entry(str(rows["slide_id"].iloc[0]), status, reasons, decoder=regions.decoder)
+
+
+def _check_unchanged(path: Path, state: list[int]) -> None:
+    if files.state_of_file(path) != state:
+        raise InputError(f"slide {path}: the file has changed since it was indexed; the next run indexes it anew")
 
 
 if __name__ == "__main__":
     with job(f"cut_patches {snakemake.wildcards.unit}", snakemake.log[0]):
         main(
-            slide=Path(snakemake.input.slide),
             draw=Path(snakemake.input.draw),
+            indexed=Path(snakemake.input.indexed),
             store=Path(snakemake.output.store),
-            um_per_px=snakemake.params.um_per_px,
-            output_size=snakemake.params.output_size,
-            filter_name=snakemake.params.filter_name,
+            entries=Path(snakemake.output.entries),
+            log=snakemake.log[0],
+            **{name: value for name, value in snakemake.params.items() if name != "code"},
         )

@@ -1,75 +1,110 @@
-"""Index one slide: where its tissue is, which patches its grid has, and what each shows."""
+"""Index slides: where the tissue of each is, which patches its grid has, and what each patch shows.
+
+A slide that cannot be indexed does not end the job: its entry in the ledger says why, and it has no patches.
+"""
 
 import logging
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+import pandas as pd
 
-from pathgen_smk import files, plugins
-from pathgen_smk.console.job import job
-from pathgen_smk.labels import NAMES
+from pathgen_smk import files, labels, plugins
+from pathgen_smk.cohort import ledger
+from pathgen_smk.console.job import job, one_line
+from pathgen_smk.console.progress import track
 from pathgen_smk.slides import annotations, index
+from pathgen_smk.slides.overview import Overview, write_overviews
 from pathgen_smk.slides.reader import open_slide
+from pathgen_smk.slides.tissue import TISSUE
 
 logger = logging.getLogger("pathgen_smk")
 
+THUMBNAIL_SIDE = 1024  # px, the longer one
 
-def main(
-    *, slide: Path, annotation: Path | None, table: Path, tissue: Path, summary: Path, slide_id: str, patient: str,
-    um_per_px: float | None, patches: dict, tissue_rule: str, downsample: int, min_share: float,
-    annotation_format: str, groups: dict, label_rule: str, threshold: float,
-) -> None:  # fmt: skip
-    """Write the slide's index (Parquet), its tissue mask (PNG) and what was found (JSON)."""
-    outlines = plugins.load("slides.annotations", annotation_format).read(annotation, **groups) if annotation else []
-    area = annotations.combine(outlines)
-    for problem, names in (
-        ("crossing themselves, mended", area.mended),
-        ("enclosing nothing, left out", area.left_out),
-    ):
-        if names:
-            logger.warning(f"slide {slide_id}: {len(names)} outline(s) {problem}: {', '.join(names)}")
-    with open_slide(slide) as opened:
-        grid = index.plan_grid(opened, stated_um_per_px=um_per_px, **patches)
-        mask = plugins.load("slides.tissue", tissue_rule).mask(opened.shrunk(downsample))
-        properties = opened.properties
-    boxes = index.grid_boxes(properties.width, properties.height, grid)
-    share = index.tissue_share(mask, boxes, downsample)
-    kept, label = index.label_patches(
-        boxes, share, area.tumour, min_tissue_share=min_share, rule=label_rule, threshold=threshold
-    )
-    found = index.index_table(boxes[kept], label[kept], grid, slide_id, patient)
+
+def main(*, slides: list[dict], table: Path, overviews: Path, entries: Path, log: str, **settings: Any) -> None:
+    """Write the slides' patches (Parquet), overviews (NumPy) and entries of the ledger (JSON).
+
+    `slides` are rows of the sheet, `settings` what `index_slide` takes.
+    """
+    tables, pictures, found = [index.EMPTY], {}, {}
+    for row in track(slides, "indexing", len(slides), "slides"):
+        slide_id = row["slide_id"]
+        if row["action"] == ledger.EXCLUDE:
+            found[slide_id] = ledger.entry(slide_id, ledger.EXCLUDED, [row["issue"]])
+            continue
+        try:
+            patches, pictures[slide_id], found[slide_id] = index_slide(row, **settings)
+            tables.append(patches)
+        except MemoryError:
+            raise
+        except Exception as error:
+            found[slide_id] = ledger.entry(slide_id, ledger.REFUSED, [one_line(error, log)])
+        logger.info(ledger.log_line(found[slide_id]))
     with files.replacing(table) as temporary:
-        found.to_parquet(temporary, index=False)
-    with files.replacing(tissue) as temporary:
-        Image.fromarray(mask).save(temporary)
-    counts = {name: int(np.sum(label[kept] == value)) for value, name in enumerate(NAMES)}
-    logger.info(f"slide {slide_id}: {counts['normal']:,} normal and {counts['tumour']:,} tumour patches")
-    files.write_json(
-        summary,
-        {
-            "slide_id": slide_id,
-            **asdict(properties),
-            "um_per_px": grid.um_per_px,
-            "patches": counts,
-            "tissue_share": float(mask.mean()),
-            "outlines": len(outlines),
-            "mended": area.mended,
-            "left_out": area.left_out,
-        },
+        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    write_overviews(overviews, pictures)
+    files.write_json(entries, found)
+
+
+def index_slide(
+    row: dict, *, patches: dict, tissue: dict, annotation: dict, label_rule: str, threshold: float
+) -> tuple[pd.DataFrame, Overview, dict]:
+    """Return a slide's index, overview and entry.
+
+    `row` is its row of the sheet; `patches`, `tissue` and `annotation` are settings of the config.
+    """
+    path = Path(row["path"])
+    state = files.state_of_file(path)
+    with open_slide(path) as slide:
+        known = slide.properties
+        grid = index.plan_grid(slide, stated_um_per_px=row["um_per_px"], **patches)
+        area = annotations.combine(_outlines(row, annotation))
+        mask = plugins.load("slides.tissue", tissue["rule"]).mask(slide.shrunk(tissue["downsample"])).astype(np.uint8)
+        downsample = max(1.0, max(known.width, known.height) / THUMBNAIL_SIDE)
+        overview = Overview(slide.shrunk(downsample), mask, area.tumour, downsample)
+    boxes = index.grid_boxes(known.width, known.height, grid)
+    share = index.tissue_share(mask == TISSUE, boxes, tissue["downsample"])
+    kept, label = index.label_patches(
+        boxes, share, area.tumour, min_tissue_share=tissue["min_share"], rule=label_rule, threshold=threshold
     )
+    status, reasons = ledger.judge(
+        row,
+        tumour_is_annotated=not area.tumour.is_empty,
+        tissue=bool((mask == TISSUE).any()),
+        patches=int(kept.sum()),
+    )
+    kept &= np.isin(label, ledger.LABELS_TAKEN[status])
+    table = index.index_table(boxes[kept], label[kept], grid, row["slide_id"], row["patient"])
+    entry = ledger.entry(
+        row["slide_id"],
+        status,
+        [*reasons, *area.remarks()],
+        **asdict(known) | {"um_per_px": grid.um_per_px},
+        patches={name: int(np.sum(table["label"] == value)) for value, name in enumerate(labels.NAMES)},
+        tissue_share=float((mask == TISSUE).mean()),
+        state=state,
+    )
+    return table, overview, entry
+
+
+def _outlines(row: dict, annotation: dict) -> list[annotations.Outline]:
+    if not row["annotation"]:
+        return []
+    form = plugins.load("slides.annotations", annotation["format"])
+    groups = {name: annotation[name] for name in ("tumour_groups", "normal_groups")}
+    return form.read(Path(row["annotation"]), **groups)
 
 
 if __name__ == "__main__":
     with job(f"index_slide {snakemake.wildcards.unit}", snakemake.log[0]):
-        annotation = snakemake.input.get("annotation")
         main(
-            slide=Path(snakemake.input.slide),
-            annotation=Path(annotation) if annotation else None,
             table=Path(snakemake.output.table),
-            tissue=Path(snakemake.output.tissue),
-            summary=Path(snakemake.output.summary),
-            slide_id=snakemake.wildcards.unit,
+            overviews=Path(snakemake.output.overviews),
+            entries=Path(snakemake.output.entries),
+            log=snakemake.log[0],
             **{name: value for name, value in snakemake.params.items() if name != "code"},
         )

@@ -12,11 +12,11 @@ def main(*, slide: Path, annotation: Path, slide_id: str, seed: int, tumour: boo
 
 
 if __name__ == "__main__":
-    with job(f"make_phantom {snakemake.wildcards.unit}", snakemake.log[0]):
+    with job(f"make_phantom {snakemake.wildcards.slide}", snakemake.log[0]):
         main(
             slide=Path(snakemake.output.slide),
             annotation=Path(snakemake.output.annotation),
-            slide_id=snakemake.wildcards.unit,
+            slide_id=snakemake.wildcards.slide,
             seed=snakemake.params.seed,
             tumour=snakemake.params.tumour,
             phantom=snakemake.params.phantom,

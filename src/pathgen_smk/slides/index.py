@@ -98,15 +98,20 @@ def label_patches(
 
 def index_table(boxes: np.ndarray, label: np.ndarray, grid: Grid, slide_id: str, patient_id: str) -> pd.DataFrame:
     """Return the slide's index: a row a patch, in the order of the grid (row by row)."""
+    count = len(boxes)
     return pd.DataFrame(
         {
-            "slide_id": pd.Series(slide_id, index=range(len(boxes)), dtype="str"),
-            "patient_id": pd.Series(patient_id, index=range(len(boxes)), dtype="str"),
-            "item": np.arange(len(boxes)),
+            "slide_id": pd.Series(slide_id, index=range(count), dtype="str"),
+            "patient_id": pd.Series(patient_id, index=range(count), dtype="str"),
+            "item": np.arange(count),
             "x": boxes[:, 0],
             "y": boxes[:, 1],
             "side": boxes[:, 2] - boxes[:, 0],
-            "level": np.full(len(boxes), grid.level),
+            "level": np.full(count, grid.level),
             "label": label,
         }
     )
+
+
+# The index of slides without any patch.
+EMPTY = index_table(np.empty((0, 4), np.int64), np.empty(0, np.uint8), Grid(0, 0, 0, None), "", "")

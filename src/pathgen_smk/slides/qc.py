@@ -1,5 +1,7 @@
 """The quality-control picture of a slide: what was taken for tissue and tumour, and which patches were drawn."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import shapely
@@ -61,3 +63,11 @@ def _with_legend(picture: Image.Image, drawn: pd.DataFrame) -> Image.Image:
         canvas.text((left + 15, picture.height + 6), text, fill="black")
         left += canvas.textlength(text) + 32
     return result
+
+
+def draw_refusal(reason: str) -> Image.Image:
+    """Draw the picture of a slide that could not be indexed: why, in words."""
+    lines = textwrap.wrap(reason, 90)
+    picture = Image.new("RGB", (640, 24 + 16 * len(lines)), "white")
+    ImageDraw.Draw(picture).multiline_text((12, 12), "\n".join(lines), fill=TUMOUR)
+    return picture

@@ -1,8 +1,10 @@
 """Read whole-slide images through OpenSlide, on a white background, with errors that name the slide."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,12 @@ import openslide
 from PIL import Image
 
 from pathgen_smk.errors import InputError
+from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, open_level
 
-# Level-0 rows read at once when a slide is shrunk: bounds the memory to about width x 4 bytes x this.
-BAND_ROWS = 2048
+# Pixels a side that are read at once when a slide is shrunk.
+BLOCK_SIDE = 2048
+# How many tiles of a level are compared with OpenSlide's before its tiles are trusted.
+PROBES = 3
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,25 @@ class SlideProperties:
 
 
 class Slide:
-    """An open slide; every pixel it returns is RGB uint8, and what the scanner left out is white."""
+    """An open slide; every pixel it returns is RGB uint8, and what the scanner left out is white.
 
-    def __init__(self, path: Path, handle: openslide.OpenSlide) -> None:
+    Parameters
+    ----------
+    path
+        Of its file.
+    resources
+        Closes, at its end, what the slide opens.
+
+    Raises
+    ------
+    InputError
+        If OpenSlide cannot open it.
+    """
+
+    def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
-        self._handle = handle
+        self._resources = resources
+        self._handle = handle = self._open()
         known = handle.properties
         self.properties = SlideProperties(
             width=handle.dimensions[0],
@@ -42,6 +61,12 @@ class Slide:
             vendor=known.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             level_downsamples=tuple(handle.level_downsamples),
         )
+
+    def _open(self) -> openslide.OpenSlide:
+        try:
+            return self._resources.enter_context(openslide.OpenSlide(self.path))
+        except openslide.OpenSlideError as error:
+            raise InputError(f"slide {self.path}: OpenSlide cannot open it: {error}") from error
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
         """Read a region.
@@ -62,8 +87,35 @@ class Slide:
         try:
             region = self._handle.read_region((x, y), level, (width, height))
         except openslide.OpenSlideError as error:
-            raise InputError(f"slide {self.path}: cannot read the region at x={x}, y={y}: {error}") from error
+            # After an error OpenSlide refuses every further call; the rest of the slide may be sound.
+            self._handle = self._open()
+            raise InputError(f"slide {self.path}: unreadable region at x={x}, y={y}: {error}") from error
         return _on_white(region)
+
+    def tiles(self, level: int) -> TiledLevel | None:
+        """Return a level's tiles for decoding them directly, or None where they do not come out as OpenSlide's."""
+        found = open_level(self.path, self.properties.vendor, *self._handle.level_dimensions[level])
+        if found is None:
+            return None
+        self._resources.callback(os.close, found.file)
+        return found if self._agrees(found, level) else None
+
+    def _agrees(self, tiles: TiledLevel, level: int) -> bool:
+        """Compare the tiles with most data, in which a wrong colour space or a shift shows best, with OpenSlide's."""
+        downsample = self.properties.level_downsamples[level]
+        for tile in np.argsort(-tiles.lengths, kind="stable")[:PROBES].tolist():
+            left, top = tiles.corner(tile)
+            width, height = min(tiles.tile_width, tiles.width - left), min(tiles.tile_height, tiles.height - top)
+            x, y = left * downsample, top * downsample
+            if min(width, height) < 1 or not (x.is_integer() and y.is_integer()):
+                return False
+            try:
+                pixels = tiles.decode(tile)[:height, :width]
+                if (pixels != self.read(int(x), int(y), level, width, height)).any():
+                    return False
+            except (DamagedTileError, InputError):
+                return False
+        return True
 
     def level_for(self, downsample: float) -> int:
         """Return the coarsest level that is no coarser than `downsample`."""
@@ -78,14 +130,16 @@ class Slide:
         step = self.properties.level_downsamples[level]
         columns = int(np.ceil(self.properties.width / downsample))
         rows = int(np.ceil(self.properties.height / downsample))
-        band = max(1, int(BAND_ROWS * step / downsample))
+        side = max(1, int(BLOCK_SIDE * step / downsample))
         result = np.empty((rows, columns, 3), np.uint8)
-        for top in range(0, rows, band):
-            bottom = min(top + band, rows)
-            size = (round(columns * downsample / step), round((bottom - top) * downsample / step))
-            region = self.read(0, round(top * downsample), level, *size)
-            shrunk = Image.fromarray(region).resize((columns, bottom - top), Image.Resampling.BOX)
-            result[top:bottom] = np.asarray(shrunk)
+        for top, left in product(range(0, rows, side), range(0, columns, side)):
+            height, width = min(side, rows - top), min(side, columns - left)
+            region = self.read(
+                round(left * downsample), round(top * downsample), level,
+                round(width * downsample / step), round(height * downsample / step),
+            )  # fmt: skip
+            shrunk = Image.fromarray(region).resize((width, height), Image.Resampling.BOX)
+            result[top : top + height, left : left + width] = np.asarray(shrunk)
         return result
 
 
@@ -100,12 +154,8 @@ def open_slide(path: Path) -> Iterator[Slide]:
     """
     if not path.is_file():
         raise InputError(f"slide {path}: there is no such file")
-    try:
-        handle = openslide.OpenSlide(path)
-    except openslide.OpenSlideError as error:
-        raise InputError(f"slide {path}: OpenSlide cannot open it: {error}") from error
-    with handle:
-        yield Slide(path, handle)
+    with ExitStack() as resources:
+        yield Slide(path, resources)
 
 
 def _number(text: str | None) -> float | None:

@@ -19,8 +19,8 @@ from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM
 
 # Names in results/ of the default experiment, which other experiments must not take.
 RESERVED = {
-    "benchmarks", "checkpoints", "classifiers", "figures", "gans", "index", "logs", "patches", "predictions", "qc",
-    "sampling", "slides", "stores",
+    "benchmarks", "checkpoints", "classifiers", "cohort", "figures", "gans", "index", "logs", "patches", "predictions",
+    "qc", "sampling", "slides", "stores",
 }  # fmt: skip
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
@@ -145,6 +145,8 @@ def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
         yield ["seeds"], "each seed may stand there once"
     if config["labels"]["rule"] == "share" and config["labels"]["threshold"] == 0:
         yield ["labels", "threshold"], "the rule 'share' needs a share above 0"
+    if config["patches"]["decoding"] == "scaled" and config["patches"]["filter"] != "area":
+        yield ["patches", "decoding"], "'scaled' averages over areas; it needs patches.filter: area"
     both = set(config["annotations"]["tumour_groups"]) & set(config["annotations"]["normal_groups"])
     if both:
         yield ["annotations", "normal_groups"], f"{', '.join(sorted(both))} is in tumour_groups too"

@@ -70,7 +70,7 @@ def test_comments_docstrings_and_formatting_do_not_count(package: Path) -> None:
         ("slides/labels/share.py", ">= threshold", "> threshold"),  # any_overlap uses it
         ("slides/tissue/__init__.py", "hsv[..., 1]", "hsv[..., 2]"),
         ("slides/tissue/otsu_hue_or_saturation.py", "hue > hue_threshold", "hue >= hue_threshold"),
-        ("slides/reader.py", "BAND_ROWS = 2048", "BAND_ROWS = 1024"),
+        ("slides/reader.py", "BLOCK_SIDE = 2048", "BLOCK_SIDE = 1024"),
         ("labels.py", "0, 1", "1, 0"),
         ("files.py", "os.fsync", "os.fdatasync"),
     ],

@@ -33,6 +33,17 @@ class Annotation:
     mended: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
+    def remarks(self) -> list[str]:
+        """Return what people should know of it, a line a remark."""
+        return [
+            f"{len(names)} outline(s) {what}: {', '.join(names)}"
+            for what, names in (
+                ("crossing themselves, mended", self.mended),
+                ("enclosing nothing, left out", self.left_out),
+            )
+            if names
+        ]
+
 
 NOTHING = Annotation(shapely.MultiPolygon())
 

@@ -4,6 +4,8 @@ import numpy as np
 from skimage.color import rgb2hsv
 from skimage.filters import threshold_otsu
 
+TISSUE = 1
+
 
 def hue_and_saturation(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Return hue and saturation in [0, 1], each (H, W), and the Otsu threshold of each (Otsu 1979)."""
