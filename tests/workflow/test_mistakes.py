@@ -50,9 +50,10 @@ def test_broken_slide_is_named_with_its_log(tmp_path) -> None:
         "slide_id,path,annotation,label,patient,split\nbroken,broken.svs,,normal,a,\n"
     )
     project.set("source", value="slides")
-    output = project.snakemake("results/index/broken.parquet", succeeds=False)
-    last = [line for line in output.splitlines() if line.startswith("FAILED")]
-    assert last == [
-        "FAILED index_slide/broken: slide broken.svs: OpenSlide cannot open it: Unsupported or missing image file "
-        "(log: results/logs/index_slide/broken.log)"
+    output = project.snakemake("results/table2.csv", succeeds=False)
+    assert [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR: 1 of 1"))] == [
+        "FAILED draw_patches: there is no patch in any of 1 index file(s); look at qc/ and the index's logs "
+        "(log: results/logs/draw_patches.log)",
+        "ERROR: 1 of 1 slides refused (cohort.allowed_refusals is 0): broken (slide broken.svs: OpenSlide cannot open "
+        "it: Unsupported or missing image file); all of them: results/cohort/ledger.csv",
     ]

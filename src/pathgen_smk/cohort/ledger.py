@@ -29,9 +29,12 @@ LABELS_TAKEN = {
     USED: (labels.NORMAL, labels.TUMOUR),
     PARTLY_ANNOTATED: (labels.TUMOUR,),
     LABEL_CONFLICT: (),
+    UNREADABLE_REGION: (labels.NORMAL, labels.TUMOUR),
     NO_TISSUE: (),
     NO_PATCHES: (),
 }
+# An entry names so many of a slide's unreadable regions, and counts the others.
+NAMED = 3
 # What counts towards the number of refusals that a config allows: slides that somebody has to look at.
 COUNTED = (REFUSED, LABEL_CONFLICT)
 COLUMNS = (
@@ -45,7 +48,9 @@ def entry(slide_id: str, status: str, reasons: Iterable[str] = (), **known: Any)
     return {"slide_id": slide_id, "status": status, "reasons": list(reasons), **known}
 
 
-def judge(slide: dict[str, Any], *, tumour_is_annotated: bool, tissue: bool, patches: int) -> tuple[str, list[str]]:
+def judge(
+    slide: dict[str, Any], *, tumour_is_annotated: bool, tissue: bool, patches: int, unreadable: list[str]
+) -> tuple[str, list[str]]:
     """Return the status of a slide that could be read, and why.
 
     Parameters
@@ -58,6 +63,8 @@ def judge(slide: dict[str, Any], *, tumour_is_annotated: bool, tissue: bool, pat
         Whether any was found.
     patches
         How many its index has.
+    unreadable
+        The regions that could not be read, a line each.
     """
     issue = [f"known issue: {slide['issue']}"] if slide.get("issue") else []
     if tumour_is_annotated and slide["label"] == "normal":
@@ -66,7 +73,16 @@ def judge(slide: dict[str, Any], *, tumour_is_annotated: bool, tissue: bool, pat
         return LABEL_CONFLICT, [*issue, "the sheet calls it tumour, but its annotation encloses none"]
     if not patches:
         return (NO_PATCHES, [*issue, "no patch of the grid has enough tissue"]) if tissue else (NO_TISSUE, issue)
-    return (PARTLY_ANNOTATED if slide.get("action") == TUMOUR_ONLY else USED), issue
+    if slide.get("action") == TUMOUR_ONLY:
+        return PARTLY_ANNOTATED, [*issue, *some_of(unreadable)]
+    return (UNREADABLE_REGION if unreadable else USED), [*issue, *some_of(unreadable)]
+
+
+def some_of(lines: list[str]) -> list[str]:
+    """Return the first of many lines, each once, and how many more there are."""
+    different = list(dict.fromkeys(lines))
+    more = len(different) - NAMED
+    return different[:NAMED] + ([f"and {more:,} more"] if more > 0 else [])
 
 
 def log_line(known: dict[str, Any]) -> str:
@@ -79,7 +95,7 @@ def log_line(known: dict[str, Any]) -> str:
 def after_cut(indexed: dict[str, Any], cut: dict[str, Any] | None) -> dict[str, Any]:
     """Return a slide's entry with what cutting found; None if nothing of it was drawn."""
     if cut is None:
-        status = NOT_DRAWN if indexed["status"] == USED else indexed["status"]
+        status = NOT_DRAWN if indexed["status"] in (USED, UNREADABLE_REGION) else indexed["status"]
         return {**indexed, "status": status, "decoder": ""}
     status = cut["status"] if cut["status"] != USED else indexed["status"]
     return indexed | cut | {"status": status, "reasons": [*indexed["reasons"], *cut["reasons"]]}

@@ -21,9 +21,6 @@ from pathgen_smk.stores import StoreAttributes, StoreWriter, writing
 
 logger = logging.getLogger("pathgen_smk")
 
-# A slide's entry names so many of its unreadable regions, and counts the others.
-NAMED = 3
-
 
 def main(
     *, slides: list[dict], draw: Path, indexed: Path, store: Path, entries: Path, log: str, output_size: int,
@@ -53,7 +50,8 @@ def main(
             except Exception as error:
                 writer.truncate(start)
                 found[slide_id] = ledger.entry(slide_id, ledger.REFUSED, [one_line(error, log)])
-            logger.info(ledger.log_line(found[slide_id]))
+            if found[slide_id]["status"] != ledger.USED:
+                logger.warning(ledger.log_line(found[slide_id]))
         scales = [known[slide_id]["um_per_px"] or float("nan") for slide_id in rows["slide_id"]]
         attributes = StoreAttributes(
             source="slides",
@@ -90,8 +88,8 @@ def cut_slide(
                 writer.add(image)
             progress.advance()
     _check_unchanged(path, state)
-    first = list(dict.fromkeys(problems))[:NAMED]
-    reasons = [f"{len(problems)} of {len(rows)} patches: {'; '.join(first)}"] if problems else []
+    logger.info(f"slide {path}: {readable.sum():,} of {len(rows):,} patches cut, decoder: {regions.decoder}")
+    reasons = [f"{len(problems)} of {len(rows)} patches left out", *ledger.some_of(problems)] if problems else []
     status = ledger.UNREADABLE_REGION if problems else ledger.USED
     return rows[readable], ledger.entry(str(rows["slide_id"].iloc[0]), status, reasons, decoder=regions.decoder)
 

@@ -76,6 +76,7 @@ def index_slide(
         tumour_is_annotated=not area.tumour.is_empty,
         tissue=bool((mask == TISSUE).any()),
         patches=int(kept.sum()),
+        unreadable=slide.unreadable,
     )
     kept &= np.isin(label, ledger.LABELS_TAKEN[status])
     table = index.index_table(boxes[kept], label[kept], grid, row["slide_id"], row["patient"])

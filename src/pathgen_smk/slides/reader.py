@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,9 @@ from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, open_level
 
 # Pixels a side that are read at once when a slide is shrunk.
 BLOCK_SIDE = 2048
+# Where such a block cannot be read, its quarters are tried, down to this side; more than this share must not be lost.
+SMALLEST_BLOCK = 256
+LARGEST_LOSS = 0.1
 # How many tiles of a level are compared with OpenSlide's before its tiles are trusted.
 PROBES = 3
 
@@ -42,6 +44,11 @@ class Slide:
     resources
         Closes, at its end, what the slide opens.
 
+    Attributes
+    ----------
+    unreadable
+        What `shrunk` could not read, a line a place.
+
     Raises
     ------
     InputError
@@ -50,6 +57,7 @@ class Slide:
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
+        self.unreadable: list[str] = []
         self._resources = resources
         self._handle = handle = self._open()
         known = handle.properties
@@ -124,23 +132,51 @@ class Slide:
     def shrunk(self, downsample: float) -> np.ndarray:
         """Return the whole slide, area-averaged to 1/`downsample`, (ceil(H / d), ceil(W / d), 3) uint8.
 
-        Pixel (row r, column c) covers the level-0 pixels [c d, (c + 1) d) x [r d, (r + 1) d).
+        Pixel (row r, column c) covers the level-0 pixels [c d, (c + 1) d) x [r d, (r + 1) d). What cannot be read is
+        white, and named in `unreadable`.
+
+        Raises
+        ------
+        InputError
+            If more than `LARGEST_LOSS` of the slide cannot be read.
         """
         level = self.level_for(downsample)
         step = self.properties.level_downsamples[level]
         columns = int(np.ceil(self.properties.width / downsample))
         rows = int(np.ceil(self.properties.height / downsample))
         side = max(1, int(BLOCK_SIDE * step / downsample))
-        result = np.empty((rows, columns, 3), np.uint8)
-        for top, left in product(range(0, rows, side), range(0, columns, side)):
-            height, width = min(side, rows - top), min(side, columns - left)
-            region = self.read(
-                round(left * downsample), round(top * downsample), level,
-                round(width * downsample / step), round(height * downsample / step),
-            )  # fmt: skip
-            shrunk = Image.fromarray(region).resize((width, height), Image.Resampling.BOX)
-            result[top : top + height, left : left + width] = np.asarray(shrunk)
+        result = np.full((rows, columns, 3), 255, np.uint8)
+        blocks = [
+            (top, left, min(side, rows - top), min(side, columns - left))
+            for top in range(0, rows, side)
+            for left in range(0, columns, side)
+        ]
+        lost, first = 0, None
+        while blocks:
+            top, left, height, width = blocks.pop()
+            place = round(left * downsample), round(top * downsample)
+            size = round(width * downsample / step), round(height * downsample / step)
+            try:
+                region = Image.fromarray(self.read(*place, level, *size))
+            except InputError as error:
+                if max(size) > SMALLEST_BLOCK and max(height, width) > 1:
+                    blocks += _quarters(top, left, height, width)
+                    continue
+                lost, first = lost + height * width, first or error
+                self.unreadable.append(str(error))
+            else:
+                shrunk = region.resize((width, height), Image.Resampling.BOX)
+                result[top : top + height, left : left + width] = np.asarray(shrunk)
+        if lost > LARGEST_LOSS * rows * columns:
+            raise InputError(f"{first}; {lost / rows / columns:.0%} of the slide are unreadable")
         return result
+
+
+def _quarters(top: int, left: int, height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """Divide a block into two or four, none of them empty."""
+    rows = [(top, height - height // 2), (top + height - height // 2, height // 2)]
+    columns = [(left, width - width // 2), (left + width - width // 2, width // 2)]
+    return [(y, x, high, wide) for y, high in rows for x, wide in columns if high and wide]
 
 
 @contextmanager
