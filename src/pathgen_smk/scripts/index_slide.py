@@ -16,13 +16,11 @@ from pathgen_smk.cohort import ledger
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import track
 from pathgen_smk.slides import annotations, index
-from pathgen_smk.slides.overview import Overview, write_overviews
+from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
 from pathgen_smk.slides.reader import open_slide
 from pathgen_smk.slides.tissue import TISSUE
 
 logger = logging.getLogger("pathgen_smk")
-
-THUMBNAIL_SIDE = 1024  # px, the longer one
 
 
 def main(*, slides: list[dict], table: Path, overviews: Path, entries: Path, log: str, **settings: Any) -> None:
@@ -63,9 +61,9 @@ def index_slide(
         known = slide.properties
         grid = index.plan_grid(slide, stated_um_per_px=row["um_per_px"], **patches)
         area = annotations.combine(_outlines(row, annotation))
-        mask = plugins.load("slides.tissue", tissue["rule"]).mask(slide.shrunk(tissue["downsample"])).astype(np.uint8)
-        downsample = max(1.0, max(known.width, known.height) / THUMBNAIL_SIDE)
-        overview = Overview(slide.shrunk(downsample), mask, area.tumour, downsample)
+        image = slide.shrunk(tissue["downsample"])
+        mask = plugins.load("slides.tissue", tissue["rule"]).mask(image).astype(np.uint8)
+        thumbnail, downsample = make_thumbnail(slide, image, tissue["downsample"])
     boxes = index.grid_boxes(known.width, known.height, grid)
     share = index.tissue_share(mask == TISSUE, boxes, tissue["downsample"])
     kept, label = index.label_patches(
@@ -89,7 +87,7 @@ def index_slide(
         tissue_share=float((mask == TISSUE).mean()),
         state=state,
     )
-    return table, overview, entry
+    return table, Overview(thumbnail, mask, area.tumour, downsample), entry
 
 
 def _outlines(row: dict, annotation: dict) -> list[annotations.Outline]:

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import shapely
+from PIL import Image
 
 from pathgen_smk.files import replacing
+from pathgen_smk.slides.reader import Slide
+
+THUMBNAIL_SIDE = 1024  # px, the longer one
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,22 @@ class Overview:
     mask: np.ndarray
     tumour: shapely.Geometry
     downsample: float
+
+
+def make_thumbnail(slide: Slide, image: np.ndarray, downsample: int) -> tuple[np.ndarray, float]:
+    """Return a slide's thumbnail, (H, W, 3) uint8, and its downsample.
+
+    `image` is the slide at 1/`downsample`. Where that is fine enough the slide is not read again, which takes long if
+    it has no coarse level.
+    """
+    width, height = slide.properties.width, slide.properties.height
+    wanted = max(1.0, max(width, height) / THUMBNAIL_SIDE)
+    if wanted < downsample:
+        return slide.shrunk(wanted), wanted
+    size = int(np.ceil(width / wanted)), int(np.ceil(height / wanted))
+    shown = min(size[0] * wanted / downsample, image.shape[1]), min(size[1] * wanted / downsample, image.shape[0])
+    picture = Image.fromarray(image).resize(size, Image.Resampling.BOX, box=(0, 0, *shown))
+    return np.asarray(picture), wanted
 
 
 def write_overviews(path: Path, overviews: dict[str, Overview]) -> None:
