@@ -17,7 +17,9 @@ def test_objects_are_listed_beyond_the_first_page(bucket, monkeypatch) -> None:
         bucket.put(f"images/{number}.tif", b"x" * number)
     bucket.put("images-of-others/a.tif", b"")
     found = bucket_module.list_objects("s3://camelyon-dataset/CAMELYON16/images")
-    assert [file.uri for file in found] == [f"s3://camelyon-dataset/CAMELYON16/images/{number}.tif" for number in range(8)]
+    assert [file.uri for file in found] == [
+        f"s3://camelyon-dataset/CAMELYON16/images/{number}.tif" for number in range(8)
+    ]
     assert [file.size for file in found] == list(range(8))
 
 

@@ -1,4 +1,4 @@
-"""Fetching from a bucket: whole and verified or not there, never begun anew without need, nothing of the user's lost."""
+"""Fetching from a bucket: whole and verified or not there, never begun anew without need, the user's files safe."""
 
 import ast
 import fcntl
@@ -132,9 +132,7 @@ def test_an_object_that_keeps_changing_is_given_up(bucket, tmp_path: Path, monke
     assert not (tmp_path / "a.tif").exists()
 
 
-def test_a_wrong_checksum_throws_the_file_away_and_the_next_run_begins_anew(
-    bucket, tmp_path: Path, refused
-) -> None:
+def test_a_wrong_checksum_throws_the_file_away_and_the_next_run_begins_anew(bucket, tmp_path: Path, refused) -> None:
     uri = bucket.put(KEY, OTHER)
     with refused(uri, "wrong checksum", md5(DATA), md5(OTHER)):
         download(uri, tmp_path / "a.tif", md5=md5(DATA))
@@ -209,9 +207,7 @@ def test_a_missing_object_and_a_missing_bucket_are_refused_at_once(bucket, tmp_p
 
 
 def test_an_object_that_is_not_public_is_refused(bucket, tmp_path: Path, refused) -> None:
-    bucket.client.create_bucket(
-        Bucket="private-bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
-    )
+    bucket.client.create_bucket(Bucket="private-bucket", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     bucket.client.put_object(Bucket="private-bucket", Key="a.tif", Body=b"x")
     with refused("s3://private-bucket/a.tif", "refuses access"):
         download("s3://private-bucket/a.tif", tmp_path / "a.tif")

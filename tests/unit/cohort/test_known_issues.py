@@ -61,7 +61,7 @@ def test_files_that_are_no_such_table_are_refused(tmp_path: Path, refused) -> No
 
 def test_camelyon16s_issues_are_those_of_its_readme_and_a_few_that_others_report(repository: Path) -> None:
     issues = read_known_issues(repository / "config/known-issues/camelyon16.csv")
-    # The README names 20 training slides and one test slide whose annotation is not exhaustive, and two that it removed.
+    # The README names 20 training slides and one test slide that are partly annotated, and two that were removed.
     assert Counter(issue.action for issue in issues.values()) == {"tumour_only": 21, "exclude": 2, "keep": 3}
     assert {name for name, issue in issues.items() if issue.action == "exclude"} == {"normal_086", "test_049"}
     assert all(name.startswith("tumor_") or name == "test_114" for name, issue in issues.items()
