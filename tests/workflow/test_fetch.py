@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import boto3
 import numpy as np
@@ -25,7 +27,7 @@ def slide(seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def bucket(tmp_path_factory) -> str:
+def bucket(tmp_path_factory) -> Iterator[str]:
     """A bucket laid out as Camelyon16's, with two small slides; the address of its server."""
     folder = tmp_path_factory.mktemp("bucket")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -48,6 +50,7 @@ def bucket(tmp_path_factory) -> str:
     for name, data in (files | {"checksums.md5": sums.encode()}).items():
         client.put_object(Bucket="camelyon-dataset", Key=f"CAMELYON16/{name}", Body=data, ACL="public-read")
     yield url
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
     server.stop()
 
 

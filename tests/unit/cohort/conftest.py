@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -113,7 +114,5 @@ def bucket(s3_port: int, proxy: Proxy) -> Iterator[Bucket]:
         Bucket=BUCKET, ACL="public-read", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
     )
     yield Bucket(client, s3_port)
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        for found in page.get("Contents", ()):
-            client.delete_object(Bucket=BUCKET, Key=found["Key"])
-    client.delete_bucket(Bucket=BUCKET)
+    # Servers of one process share their contents.
+    urlopen(Request(f"http://127.0.0.1:{s3_port}/moto-api/reset", method="POST")).close()
