@@ -20,6 +20,7 @@ pathvars:
 # Patches come from whole slides, or are cut already; what follows is the same.
 if FROM_SLIDES:
 
+    include: "rules/fetch.smk"
     include: "rules/slides.smk"
 
 else:

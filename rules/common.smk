@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pathgen_smk.cohort.fetched import describe, with_local_files
 from pathgen_smk.cohort.ledger import read_entries, refusals
 from pathgen_smk.cohort.sheet import batch_slides, read_sheet
 from pathgen_smk.console.job import PARENT_VARIABLE, last_errors
@@ -40,6 +41,8 @@ RESULTS = EXPERIMENT.results
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
 SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN) if FROM_SLIDES else {}
+# What lies in a bucket, by the path that it is fetched to.
+SHEET, FETCHED = with_local_files(SHEET, f"{RESULTS}/fetched", keep=config["cohort"]["keep"] is not None)
 COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]
 if COLLECTIONS:
     checked(check_collection_files, config, CONFIG_FILES)
@@ -112,7 +115,13 @@ def annotations_of_unit(wildcards):
 def files_of_unit(unit, column):
     """Return the files in a column of the sheet of a unit's slides: those that a rule makes, or that are there."""
     paths = [getattr(row, column) for slide, row in SHEET.items() if UNIT_OF[slide] == unit]
-    return [path for path in paths if path and (SLIDES_MADE_IN or Path(path).is_file())]
+    return [path for path in paths if path and (SLIDES_MADE_IN or path in FETCHED or Path(path).is_file())]
+
+
+def source_of_file(wildcards):
+    """Return the address and the checksum of what a file is fetched from."""
+    path = "{results}/fetched/{kind}/{slide}{suffix}".format(results=RESULTS, **wildcards)
+    return {"uri": FETCHED[path].uri, "md5": FETCHED[path].md5}
 
 
 def minutes_a_slide(base, each):
@@ -177,6 +186,8 @@ onstart:
         fcntl.flock(run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"ERROR: another run is writing to {RESULTS}; wait for it, or choose another 'experiment'")
+    for line in describe(FETCHED, SHEET.values(), config["cohort"]["keep"]):
+        print(line, file=sys.stderr)
 
 
 def report_refusals():

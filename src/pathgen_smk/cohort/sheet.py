@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pathgen_smk import labels
+from pathgen_smk.cohort.checksums import MD5
+from pathgen_smk.cohort.uri import is_remote, suffix
 from pathgen_smk.errors import InputError
 from pathgen_smk.seeding import derive_seed
 from pathgen_smk.stores import SPLITS
 
 REQUIRED = ("slide_id", "path", "annotation", "label", "patient", "split")
-OPTIONAL = ("um_per_px",)
+OPTIONAL = ("um_per_px", "md5", "annotation_md5", "bytes")
+# Of objects in a bucket only; they are what a fetch is checked against.
+OF_REMOTE = {"md5": "path", "annotation_md5": "annotation", "bytes": "path"}
 # Ids become file names: no separators, no leading dot, no surprises.
 SLIDE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -27,7 +31,8 @@ class SheetRow:
     slide_id
         Unique name, also of its files.
     path, annotation
-        Its image and its annotation file; an empty annotation means that there is none.
+        Its image and its annotation: files, or objects in a public bucket (``s3://bucket/key``) that are fetched. An
+        empty annotation means that there is none.
     label
         ``normal`` or ``tumour``.
     patient
@@ -38,6 +43,10 @@ class SheetRow:
         The scale where the sheet states it.
     issue, action
         What is known to be wrong with it, and what is done about it; see `pathgen_smk.cohort.known_issues`.
+    md5, annotation_md5
+        Published MD5 sums of image and annotation where these are in a bucket; empty where unknown.
+    bytes
+        Size of an image in a bucket, to say it before anything is fetched; 0 where unknown.
     """
 
     slide_id: str
@@ -49,6 +58,9 @@ class SheetRow:
     um_per_px: float | None = None
     issue: str = ""
     action: str = ""
+    md5: str = ""
+    annotation_md5: str = ""
+    bytes: int = 0
 
 
 def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]:
@@ -78,7 +90,7 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
         row = _row(place, cells, made_in)
         if row.slide_id in rows:
             raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands there once")
-        real = os.path.realpath(row.path)
+        real = row.path if is_remote(row.path) else os.path.realpath(row.path)
         if real in seen:
             raise InputError(f"{place}: path '{row.path}' is the file of slide '{seen[real]}' already")
         if made_in is None:
@@ -153,9 +165,11 @@ def _row(place: str, cells: dict[str, str], made_in: str | None) -> SheetRow:
     if cells["label"] == "tumour" and not annotation:
         raise InputError(f"{place}: annotation is empty, but slide '{slide_id}' is called tumour")
     patient, scale = cells["patient"] or slide_id, _scale(place, cells.get("um_per_px", ""))
+    _check_remote(place, cells)
     return SheetRow(
-        slide_id, made.get("path", cells["path"]), annotation, cells["label"], patient, cells["split"], scale
-    )
+        slide_id, made.get("path", cells["path"]), annotation, cells["label"], patient, cells["split"], scale,
+        md5=cells.get("md5", ""), annotation_md5=cells.get("annotation_md5", ""), bytes=int(cells.get("bytes") or 0),
+    )  # fmt: skip
 
 
 def _scale(place: str, text: str) -> float | None:
@@ -170,8 +184,30 @@ def _scale(place: str, text: str) -> float | None:
     return value
 
 
+def _check_remote(place: str, cells: dict[str, str]) -> None:
+    """Check addresses of objects in buckets, and the columns that only these have."""
+    for column in ("path", "annotation"):
+        if is_remote(cells[column]):
+            try:
+                ending = suffix(cells[column])
+            except InputError as error:
+                raise InputError(f"{place}: {column}: {error}") from error
+            if ending.lower() == ".mrxs":
+                raise InputError(f"{place}: {column}: a MIRAX slide is many files; download it, and name its path")
+    for column, of in OF_REMOTE.items():
+        value = cells.get(column, "")
+        if value and not is_remote(cells[of]):
+            raise InputError(f"{place}: {column} is only for slides that are fetched, and {of} is no s3:// address")
+        good = value.isdecimal() and value.isascii() if column == "bytes" else MD5.fullmatch(value)
+        if value and not good:
+            wanted = "a number" if column == "bytes" else "32 hexadecimal digits in lower case"
+            raise InputError(f"{place}: {column} '{value[:40]}' must be {wanted}")
+
+
 def _check_files(place: str, row: SheetRow) -> None:
     for column in ("path", "annotation"):
         value = getattr(row, column)
+        if is_remote(value):
+            continue  # the job that fetches it will see
         if (value or column == "path") and not os.path.isfile(value):  # noqa: PTH113 - never raises, however long
             raise InputError(f"{place}: {column} '{value}' of slide '{row.slide_id}': there is no such file")

@@ -19,8 +19,8 @@ from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM
 
 # Names in results/ of the default experiment, which other experiments must not take.
 RESERVED = {
-    "benchmarks", "checkpoints", "classifiers", "cohort", "figures", "gans", "index", "logs", "patches", "predictions",
-    "qc", "sampling", "slides", "stores",
+    "benchmarks", "checkpoints", "classifiers", "cohort", "fetched", "figures", "gans", "index", "logs", "patches",
+    "predictions", "qc", "sampling", "slides", "stores",
 }  # fmt: skip
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}

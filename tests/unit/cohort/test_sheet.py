@@ -91,6 +91,44 @@ def test_mistakes_are_refused_with_their_row_and_column(sheet, refused, content:
         read_sheet(sheet(content))
 
 
+REMOTE = HEADER + ",md5,annotation_md5,bytes"
+SUM = "0123456789abcdef" * 2
+
+
+def test_slides_in_a_bucket_need_no_files(sheet) -> None:
+    path = sheet(
+        f"one,s3://bucket/x/one.tif,s3://bucket/x/one.xml,tumour,,,{SUM},{SUM[::-1]},1200000000\n"
+        "two,s3://bucket/y/one.tif,a.xml,normal,,,,,\nthree,a.svs,s3://bucket/x/one.xml,tumour,,,,,",
+        REMOTE,
+    )
+    rows = read_sheet(path)
+    assert (rows["one"].md5, rows["one"].annotation_md5, rows["one"].bytes) == (SUM, SUM[::-1], 1_200_000_000)
+    assert (rows["two"].path, rows["two"].md5, rows["two"].bytes) == ("s3://bucket/y/one.tif", "", 0)
+
+
+WRONG_REMOTE = {
+    "same object": ("one,s3://b-b/a.tif,,normal,,,,,\ntwo,s3://b-b/a.tif,,normal,,,,,", 3, "path"),
+    "path out of the bucket": ("one,s3://b-b/../a.tif,,normal,,,,,", 2, "path"),
+    "annotation out of the bucket": ("one,s3://b-b/a.tif,s3://b-b/../a.xml,tumour,,,,,", 2, "annotation"),
+    "no bucket": ("one,s3://a.tif,,normal,,,,,", 2, "path"),
+    "no suffix": ("one,s3://b-b/slide,,normal,,,,,", 2, "path"),
+    "a slide of many files": ("one,s3://b-b/a.mrxs,,normal,,,,,", 2, "path"),
+    "missing annotation": ("one,s3://b-b/a.tif,z.xml,tumour,,,,,", 2, "annotation"),
+    "checksum that is none": (f"one,s3://b-b/a.tif,,normal,,,{SUM[:-1]},,", 2, "md5"),
+    "checksum in capitals": (f"one,s3://b-b/a.tif,,normal,,,{SUM.upper()},,", 2, "md5"),
+    "checksum of a local file": (f"one,a.svs,,normal,,,{SUM},,", 2, "md5"),
+    "checksum of no annotation": (f"one,s3://b-b/a.tif,,normal,,,,{SUM},", 2, "annotation_md5"),
+    "size that is none": ("one,s3://b-b/a.tif,,normal,,,,,1.2e9", 2, "bytes"),
+    "negative size": ("one,s3://b-b/a.tif,,normal,,,,,-1", 2, "bytes"),
+}
+
+
+@pytest.mark.parametrize(("content", "row", "column"), WRONG_REMOTE.values(), ids=WRONG_REMOTE)
+def test_mistakes_in_addresses_are_refused(sheet, refused, content: str, row: int, column: str) -> None:
+    with refused("sheet.csv", f"row {row}:", column):
+        read_sheet(sheet(content, REMOTE))
+
+
 @pytest.mark.parametrize("scale", ["0", "-0.25", "nan", "inf", "0,25", "250 nm", "1e9"])
 def test_a_scale_that_is_no_scale_is_refused(sheet, refused, scale: str) -> None:
     with refused("sheet.csv", "row 2", "um_per_px", scale):
