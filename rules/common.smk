@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pathgen_smk.cohort.fetched import describe, with_local_files
+from pathgen_smk.cohort.known_issues import apply_known_issues, read_known_issues
 from pathgen_smk.cohort.ledger import read_entries, refusals
 from pathgen_smk.cohort.sheet import batch_slides, read_sheet
 from pathgen_smk.console.job import PARENT_VARIABLE, last_errors
@@ -41,6 +42,8 @@ RESULTS = EXPERIMENT.results
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
 SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN) if FROM_SLIDES else {}
+if FROM_SLIDES and config["cohort"]["known_issues"]:
+    SHEET = apply_known_issues(SHEET, checked(read_known_issues, Path(config["cohort"]["known_issues"])))
 # What lies in a bucket, by the path that it is fetched to.
 SHEET, FETCHED = with_local_files(SHEET, f"{RESULTS}/fetched", keep=config["cohort"]["keep"] is not None)
 COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]

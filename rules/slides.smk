@@ -56,7 +56,7 @@ rule index_slide:
             f"slides.labels.{config['labels']['rule']}",
             f"slides.annotations.{config['annotations']['format']}",
         ),
-        slides=rows_of_unit("slide_id", "path", "annotation", "label", "patient", "um_per_px", "issue", "action"),
+        slides=rows_of_unit("slide_id", "path", "annotation", "label", "patient", "um_per_px", "md5", "issue", "action"),
         patches=some(config["patches"], "size", "stride", "um_per_px", "output_size"),
         tissue=config["tissue"],
         annotation=config["annotations"],
@@ -87,7 +87,7 @@ rule cut_patches:
         runtime=minutes_a_slide(10, 20),
     params:
         code=code_digest("cut_patches"),
-        slides=rows_of_unit("slide_id", "path"),
+        slides=rows_of_unit("slide_id", "path", "md5"),
         output_size=config["patches"]["output_size"],
         filter_name=config["patches"]["filter"],
         decoding=config["patches"]["decoding"],

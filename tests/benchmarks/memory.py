@@ -62,9 +62,9 @@ def index(slide: Path, folder: Path) -> int:
     """Index the slide as the workflow does; return the number of its patches."""
     index_slide.main(
         slides=[{"slide_id": "large", "path": str(slide), "annotation": "", "label": "normal", "patient": "p",
-                 "um_per_px": None, "issue": "", "action": ""}],
+                 "um_per_px": None, "md5": "", "issue": "", "action": ""}],
         table=folder / "large.parquet", overviews=folder / "large.npz", entries=folder / "large.json", log="",
-        patches={"size": 256, "stride": 256, "um_per_px": None, "output_size": 64},
+        scratch=folder, patches={"size": 256, "stride": 256, "um_per_px": None, "output_size": 64},
         tissue={"rule": "otsu_saturation_above_lower_threshold", "downsample": 64, "min_share": 0},
         annotation={"format": "asap_xml", "tumour_groups": ["Tumor"], "normal_groups": []},
         label_rule="any_overlap", threshold=0,
@@ -81,8 +81,9 @@ def cut(slide: Path, folder: Path, count: int, output_size: int) -> int:
     table = table.assign(y=places // columns * TILE + 128, side=TILE, level=0, label=0, split="train", rank=0)
     table[(table["x"] + TILE <= entry["width"]) & (table["y"] + TILE <= entry["height"])].to_csv(folder / "draw.csv")
     cut_patches.main(
-        slides=[{"slide_id": "large", "path": str(slide)}], draw=folder / "draw.csv", indexed=folder / "large.json",
-        store=folder / "large.h5", entries=folder / "cut.json", log="", output_size=output_size,
+        slides=[{"slide_id": "large", "path": str(slide), "md5": ""}], draw=folder / "draw.csv",
+        indexed=folder / "large.json",
+        store=folder / "large.h5", entries=folder / "cut.json", log="", scratch=folder, output_size=output_size,
         filter_name="antialiased_bilinear", decoding="exact",
     )  # fmt: skip
     return count

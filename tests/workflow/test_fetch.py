@@ -107,3 +107,20 @@ def test_streamed_slides_are_no_files_of_the_workflow(project: Project) -> None:
     assert yaml.safe_load((project.path / "config/config.yaml").read_text())["cohort"]["keep"] is None
     assert project.planned("fetch_all") == {"fetch_all": 1, "fetch_file": 1}
     assert project.planned("results/index/tumor_001.parquet") == {"fetch_file": 1, "index_slide": 1}
+
+
+@pytest.mark.slow
+def test_streamed_slides_are_indexed_and_cut_and_leave_no_copy(project: Project, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    few = {"train": 2, "validate": 2}
+    arms = {"original": few, "mixed": few, "synthetic": {"train": 0, "validate": 2}}
+    project.set("arms", value={arm: {"original": sizes, "synthetic": few} for arm, sizes in arms.items()})
+    project.set("arms", "original", "synthetic", value={"train": 0, "validate": 0})
+    project.set("draw", value={"test": 2, "allow_fewer": True})
+    project.set("split", value={"by": "patch"})
+    output = project.snakemake("results/cohort/ledger.csv")
+    assert "streaming 2 slides from the bucket, once to index and once to cut" in output
+    ledger = {row["slide_id"]: row for row in csv.DictReader((project.path / "results/cohort/ledger.csv").open())}
+    assert ledger["tumor_001"]["status"] == "used" and int(ledger["tumor_001"]["used_tumour"]) == 3
+    assert not list((tmp_path / "scratch").rglob("*.tif")) and not list((project.path / "results").rglob("*.tif"))

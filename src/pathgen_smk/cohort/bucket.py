@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, IncompleteReadError
 
 from pathgen_smk.cohort.uri import SCHEME, split_uri
-from pathgen_smk.errors import InputError
+from pathgen_smk.errors import InputError, PassingError
 
 logger = logging.getLogger("pathgen_smk")
 T = TypeVar("T")
@@ -98,7 +98,8 @@ def retrying(uri: str, attempt: Callable[[], T], *, done: Callable[[], int] = la
         except FAILED as error:
             failures, reached = (0 if done() > reached else failures) + 1, done()
             if not _may_pass(error) or failures > RETRIES:
-                raise InputError(f"{uri}: {_explain(error)}") from error
+                kind = PassingError if _may_pass(error) else InputError
+                raise kind(f"{uri}: {_explain(error)}") from error
             wait = min(FIRST_WAIT * 2 ** (failures - 1), LONGEST_WAIT)
             logger.info(f"{uri}: {_one_line(error)}; trying again in {wait:g} s")
             time.sleep(wait)

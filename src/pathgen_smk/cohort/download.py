@@ -20,7 +20,7 @@ from pathgen_smk import files
 from pathgen_smk.cohort.bucket import RemoteFile, client, look_up, retrying, status_of
 from pathgen_smk.cohort.uri import file_name, is_remote, split_uri
 from pathgen_smk.console.progress import Progress
-from pathgen_smk.errors import InputError
+from pathgen_smk.errors import InputError, PassingError
 
 logger = logging.getLogger("pathgen_smk")
 
@@ -117,7 +117,7 @@ def _fetch_whole(remote: RemoteFile, destination: Path, part: Path, file: FileIO
             logger.info(f"{uri}: it has changed in the bucket; fetching it anew")
             remote = look_up(uri)
     else:
-        raise InputError(f"{uri}: it keeps changing in the bucket while it is fetched; try again later")
+        raise PassingError(f"{uri}: it keeps changing in the bucket while it is fetched; try again later")
     if md5 and found != md5:
         part.unlink()
         note.unlink()
@@ -216,7 +216,7 @@ def _check_present(uri: str, destination: Path, md5: str) -> None:
 def _check_space(remote: RemoteFile, destination: Path, start: int) -> None:
     free = shutil.disk_usage(destination.parent).free
     if remote.size - start > free:
-        raise InputError(
+        raise PassingError(
             f"{destination}: no space for {remote.uri}: {_size(remote.size - start)} are needed in "
             f"{destination.parent} and {_size(free)} are free; free some, or choose a folder on another disk"
         )
@@ -229,7 +229,7 @@ def _disk_errors(destination: Path, remote: RemoteFile) -> Iterator[None]:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        raise InputError(
+        raise PassingError(
             f"{destination}: the disk became full while {remote.uri} ({_size(remote.size)}) was fetched: "
             f"{error.strerror}; free some, then type the same command again: it goes on where it stopped"
         ) from error

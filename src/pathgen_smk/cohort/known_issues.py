@@ -1,11 +1,11 @@
 """Known issues of a public cohort: what others found wrong with its slides, and what is done about it."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathgen_smk.cohort.ledger import EXCLUDE, TUMOUR_ONLY
-from pathgen_smk.cohort.sheet import SLIDE_ID
+from pathgen_smk.cohort.sheet import SLIDE_ID, SheetRow
 from pathgen_smk.errors import InputError
 
 COLUMNS = ("slide_id", "issue", "action", "certainty", "note", "source")
@@ -65,6 +65,16 @@ def read_known_issues(path: Path) -> dict[str, KnownIssue]:
             raise InputError(f"{place}: slide_id '{issue.slide_id}' is there already; each slide stands there once")
         issues[issue.slide_id] = issue
     return issues
+
+
+def apply_known_issues(sheet: dict[str, SheetRow], issues: dict[str, KnownIssue]) -> dict[str, SheetRow]:
+    """Return the sheet with what is known to be wrong with its slides, and what is done about it."""
+    return {
+        slide_id: replace(row, issue=f"{known.issue}: {known.note} ({known.source})", action=known.action)
+        if (known := issues.get(slide_id))
+        else row
+        for slide_id, row in sheet.items()
+    }
 
 
 def _read_cells(path: Path) -> list[tuple[int, dict[str | None, str | None]]]:

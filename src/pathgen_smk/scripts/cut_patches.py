@@ -12,9 +12,10 @@ import pandas as pd
 
 from pathgen_smk import files
 from pathgen_smk.cohort import ledger
+from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import Progress
-from pathgen_smk.errors import InputError
+from pathgen_smk.errors import InputError, PassingError
 from pathgen_smk.slides import cut
 from pathgen_smk.slides.reader import open_slide
 from pathgen_smk.stores import StoreAttributes, StoreWriter, writing
@@ -23,16 +24,17 @@ logger = logging.getLogger("pathgen_smk")
 
 
 def main(
-    *, slides: list[dict], draw: Path, indexed: Path, store: Path, entries: Path, log: str, output_size: int,
-    filter_name: str, decoding: str,
+    *, slides: list[dict], draw: Path, indexed: Path, store: Path, entries: Path, log: str, scratch: Path,
+    output_size: int, filter_name: str, decoding: str,
 ) -> None:  # fmt: skip
     """Write the patches of the rows in `draw`, in its order, and the slides' entries (JSON).
 
-    `slides` are rows of the sheet, `indexed` the entries that indexing wrote.
+    `slides` are rows of the sheet, `indexed` the entries that indexing wrote; slides from a bucket are copied to
+    `scratch`.
     """
     rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str})
     known = json.loads(indexed.read_text(encoding="utf-8"))
-    paths = {slide["slide_id"]: Path(slide["path"]) for slide in slides}
+    slide_of = {slide["slide_id"]: slide for slide in slides}
     progress = Progress("cutting", len(rows), "patches")
     found, kept = {}, [rows.iloc[:0]]
     with writing(store, len(rows), output_size) as writer:
@@ -40,12 +42,13 @@ def main(
             slide_id = str(name)
             start = writer.count
             try:
-                taken, found[slide_id] = cut_slide(
-                    paths[slide_id], patches, writer, progress,
-                    state=known[slide_id]["state"], filter_name=filter_name, decoding=decoding,
-                )  # fmt: skip
+                with local_copy(slide_of[slide_id]["path"], scratch=scratch, md5=slide_of[slide_id]["md5"]) as path:
+                    taken, found[slide_id] = cut_slide(
+                        path, patches, writer, progress,
+                        state=known[slide_id]["state"], filter_name=filter_name, decoding=decoding,
+                    )  # fmt: skip
                 kept.append(taken)
-            except MemoryError:
+            except (MemoryError, PassingError):
                 raise
             except Exception as error:
                 writer.truncate(start)
@@ -107,5 +110,6 @@ if __name__ == "__main__":
             store=Path(snakemake.output.store),
             entries=Path(snakemake.output.entries),
             log=snakemake.log[0],
+            scratch=Path(snakemake.resources.tmpdir),
             **{name: value for name, value in snakemake.params.items() if name != "code"},
         )

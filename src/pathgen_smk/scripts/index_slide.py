@@ -13,8 +13,10 @@ import pandas as pd
 
 from pathgen_smk import files, labels, plugins
 from pathgen_smk.cohort import ledger
+from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import track
+from pathgen_smk.errors import PassingError
 from pathgen_smk.slides import annotations, index
 from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
 from pathgen_smk.slides.reader import open_slide
@@ -23,10 +25,12 @@ from pathgen_smk.slides.tissue import TISSUE
 logger = logging.getLogger("pathgen_smk")
 
 
-def main(*, slides: list[dict], table: Path, overviews: Path, entries: Path, log: str, **settings: Any) -> None:
+def main(
+    *, slides: list[dict], table: Path, overviews: Path, entries: Path, log: str, scratch: Path, **settings: Any
+) -> None:
     """Write the slides' patches (Parquet), overviews (NumPy) and entries of the ledger (JSON).
 
-    `slides` are rows of the sheet, `settings` what `index_slide` takes.
+    `slides` are rows of the sheet, `settings` what `index_slide` takes; slides from a bucket are copied to `scratch`.
     """
     tables, pictures, found = [index.EMPTY], {}, {}
     for row in track(slides, "indexing", len(slides), "slides"):
@@ -35,9 +39,10 @@ def main(*, slides: list[dict], table: Path, overviews: Path, entries: Path, log
             found[slide_id] = ledger.entry(slide_id, ledger.EXCLUDED, [row["issue"]])
             continue
         try:
-            patches, pictures[slide_id], found[slide_id] = index_slide(row, **settings)
+            with local_copy(row["path"], scratch=scratch, md5=row["md5"]) as path:
+                patches, pictures[slide_id], found[slide_id] = index_slide(path, row, **settings)
             tables.append(patches)
-        except MemoryError:
+        except (MemoryError, PassingError):
             raise
         except Exception as error:
             found[slide_id] = ledger.entry(slide_id, ledger.REFUSED, [one_line(error, log)])
@@ -49,13 +54,12 @@ def main(*, slides: list[dict], table: Path, overviews: Path, entries: Path, log
 
 
 def index_slide(
-    row: dict, *, patches: dict, tissue: dict, annotation: dict, label_rule: str, threshold: float
+    path: Path, row: dict, *, patches: dict, tissue: dict, annotation: dict, label_rule: str, threshold: float
 ) -> tuple[pd.DataFrame, Overview, dict]:
     """Return a slide's index, overview and entry.
 
     `row` is its row of the sheet; `patches`, `tissue` and `annotation` are settings of the config.
     """
-    path = Path(row["path"])
     state = files.state_of_file(path)
     with open_slide(path) as slide:
         known = slide.properties
@@ -105,5 +109,6 @@ if __name__ == "__main__":
             overviews=Path(snakemake.output.overviews),
             entries=Path(snakemake.output.entries),
             log=snakemake.log[0],
+            scratch=Path(snakemake.resources.tmpdir),
             **{name: value for name, value in snakemake.params.items() if name != "code"},
         )
