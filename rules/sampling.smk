@@ -31,6 +31,7 @@ checkpoint draw_patches:
         weights=config["draw"]["weights"],
         sizes=EXPERIMENT.draw_sizes,
         allow_fewer=config["draw"]["allow_fewer"],
+        reserve=config["draw"]["reserve"],
         seed=config["seed"],
     script:
         "../src/pathgen_smk/scripts/draw_patches.py"
@@ -53,6 +54,8 @@ rule collect_patches:
         runtime=30,
     params:
         code=code_digest("collect_patches"),
+        size=lambda wildcards: EXPERIMENT.draw_sizes[wildcards.split],
+        allow_fewer=config["draw"]["allow_fewer"],
     script:
         "../src/pathgen_smk/scripts/collect_patches.py"
 

@@ -1,5 +1,6 @@
 """Splits and draws, from tables alone: which slides train, validate and test, and which of their patches are taken."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,6 +12,7 @@ from pathgen_smk.seeding import rng
 from pathgen_smk.stores import SPLITS
 
 GROUP_COLUMNS = {"slide": "slide_id", "patient": "patient_id"}
+SMALLEST_RESERVE = 8  # of a class, where a split has a reserve
 PLURALS = {"patch": "patches", "slide": "slides", "patient": "patients"}
 
 
@@ -97,19 +99,38 @@ def draw_keys(index: pd.DataFrame, *, weights: str, seed: int) -> np.ndarray:
     return keys
 
 
-def draw_split_by_patch(keyed: pd.DataFrame, sizes: dict[str, int]) -> pd.DataFrame:
-    """Divide one pool among the splits: the smallest keys of each class to train, the next to validate, then test."""
+def reserve_of(wanted: int, share: float) -> int:
+    """Return how many patches of a class are held in reserve for `wanted` ones: a share of them, but not a handful."""
+    return max(SMALLEST_RESERVE, math.ceil(share * wanted)) if share else 0
+
+
+def _smallest(pool: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the rows with the `count` smallest keys, in their order; a full sort of millions would take long."""
+    keys = pool["key"].to_numpy()
+    if 0 < count < len(pool):
+        pool = pool[keys <= np.partition(keys, count - 1)[count - 1]]
+    return pool.sort_values(["key", "slide_id", "item"]).head(count)
+
+
+def draw_split_by_patch(keyed: pd.DataFrame, sizes: dict[str, int], *, reserve: float = 0) -> pd.DataFrame:
+    """Divide one pool among the splits.
+
+    The smallest keys of each class go to train, the next to validate, then test; what follows is each split's reserve,
+    in the same order.
+    """
+    wanted = [sizes[split] // len(labels.NAMES) for split in SPLITS]
+    bounds = np.cumsum([*wanted, *(reserve_of(count, reserve) for count in wanted)])
     taken = []
-    for _, pool in keyed.groupby("label", sort=True):
-        pool = pool.sort_values(["key", "slide_id", "item"])
-        bounds = np.cumsum([sizes[split] // len(labels.NAMES) for split in SPLITS])
+    for value in range(len(labels.NAMES)):
+        pool = _smallest(keyed[keyed["label"] == value], int(bounds[-1]))
         position = np.searchsorted(bounds, np.arange(len(pool)), side="right")
-        taken.append(pool.assign(split=np.array([*SPLITS, ""])[position]))
-    divided = pd.concat(taken)
-    return divided[divided["split"] != ""]
+        taken.append(pool.assign(split=np.array([*SPLITS, *SPLITS])[position]))
+    return pd.concat(taken)
 
 
-def draw(keyed: pd.DataFrame, sizes: dict[str, int], *, allow_fewer: bool) -> tuple[pd.DataFrame, list[str]]:
+def draw(
+    keyed: pd.DataFrame, sizes: dict[str, int], *, allow_fewer: bool, reserve: float = 0
+) -> tuple[pd.DataFrame, list[str]]:
     """Take the patches of each split, as many of one class as of the other.
 
     Parameters
@@ -120,10 +141,14 @@ def draw(keyed: pd.DataFrame, sizes: dict[str, int], *, allow_fewer: bool) -> tu
         Number of patches of each split, both classes together; even.
     allow_fewer
         Take fewer, equally of both classes, where a class has too few.
+    reserve
+        Share of each split's patches that are drawn beyond them, as far as there are any: they stand in for patches
+        that turn out to be unreadable.
 
     Returns
     -------
-    The drawn rows with their `rank` (the order of the store: by key, classes in turn), and warnings.
+    The drawn rows with their `rank` (the order of the store: by key, classes in turn) and whether they are a `reserve`,
+    and warnings.
 
     Raises
     ------
@@ -142,9 +167,32 @@ def draw(keyed: pd.DataFrame, sizes: dict[str, int], *, allow_fewer: bool) -> tu
                 raise InputError(f"{message}; ask for fewer, add slides, or set draw.allow_fewer")
             warnings.append(f"{message}; took {available:,} of each")
         for value, pool in enumerate(pools):
-            taken = pool.sort_values(["key", "slide_id", "item"]).head(available)
-            drawn.append(taken.assign(rank=np.arange(len(taken)) * len(labels.NAMES) + value))
+            taken = _smallest(pool, available + reserve_of(available, reserve))
+            place = np.arange(len(taken))
+            drawn.append(taken.assign(rank=place * len(labels.NAMES) + value, reserve=place >= available))
     return pd.concat(drawn, ignore_index=True), warnings
+
+
+def stand_in(drawn: pd.DataFrame, size: int) -> tuple[np.ndarray, int]:
+    """Choose the patches of a split's store among those that could be read.
+
+    Parameters
+    ----------
+    drawn
+        label and rank of the readable patches, reserves included.
+    size
+        Number of patches that the store should have, both classes together.
+
+    Returns
+    -------
+    Row numbers in the order of the store, equally many of each class, classes in turn; and how many reserves are among
+    them.
+    """
+    label, rank = drawn["label"].to_numpy(), drawn["rank"].to_numpy()
+    classes = [np.flatnonzero(label == value) for value in range(len(labels.NAMES))]
+    count = min(size // len(labels.NAMES), *(len(rows) for rows in classes))
+    chosen = np.stack([rows[np.argsort(rank[rows])][:count] for rows in classes], axis=1).ravel()
+    return chosen, int((rank[chosen] >= len(chosen)).sum())
 
 
 def check_disjoint(tables: dict[str, pd.DataFrame], *, by: str) -> list[str]:

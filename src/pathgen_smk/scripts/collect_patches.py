@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pathgen_smk import files, stores
+from pathgen_smk import files, sampling, stores
 from pathgen_smk.console.job import job
 from pathgen_smk.console.progress import track
+from pathgen_smk.errors import InputError
+from pathgen_smk.labels import NAMES
 
 logger = logging.getLogger("pathgen_smk")
 
 
-def main(*, parts: list[Path], store: Path, split: str) -> None:
-    """Write the store of `split`."""
+def main(*, parts: list[Path], store: Path, split: str, size: int, allow_fewer: bool) -> None:
+    """Write the store of `split`: `size` patches, where reserves stand in for those that could not be read."""
     tables, images = [], []
     for part in track(parts, f"collecting {split}", len(parts), "stores"):
         table = stores.read_table(part)
@@ -23,7 +25,19 @@ def main(*, parts: list[Path], store: Path, split: str) -> None:
         tables.append(table.iloc[rows])
         images.append(stores.read_images(part, rows))
     table, pixels = pd.concat(tables, ignore_index=True), np.concatenate(images)
-    order = np.argsort(table["rank"].to_numpy())
+    order, reserves = sampling.stand_in(table, size)
+    if reserves:
+        logger.warning(f"{split}: {reserves:,} patches of the reserve stand in for unreadable ones")
+    if len(order) < size:
+        counts = ", ".join(f"{np.sum(table['label'] == value):,} {name}" for value, name in enumerate(NAMES))
+        message = f"{split}: {size // len(NAMES):,} patches of each class are asked for, and {counts} could be read"
+        if not allow_fewer or not len(order):
+            raise InputError(
+                f"{message}; see cohort/ledger.csv for the slides, mend them, or raise draw.reserve, "
+                "or set draw.allow_fewer"
+            )
+        logger.warning(f"{message}; took {len(order) // len(NAMES):,} of each")
+    table = table.iloc[order].assign(rank=np.arange(len(order)))
     attributes = [stores.read_attributes(part) for part in parts]
     scales = np.array([known.um_per_px for known in attributes])
     if np.ptp(scales) > 0.02 * scales.mean():
@@ -33,7 +47,7 @@ def main(*, parts: list[Path], store: Path, split: str) -> None:
         um_per_px=float(scales.mean()),
         config_digest=files.digest_of([split, *(known.config_digest for known in attributes)]),
     )
-    stores.write_store(store, (pixels[row] for row in order), table.iloc[order], merged)
+    stores.write_store(store, (pixels[row] for row in order), table, merged)
 
 
 if __name__ == "__main__":
@@ -42,4 +56,6 @@ if __name__ == "__main__":
             parts=[Path(path) for path in snakemake.input],
             store=Path(snakemake.output.store),
             split=snakemake.wildcards.split,
+            size=snakemake.params.size,
+            allow_fewer=snakemake.params.allow_fewer,
         )
