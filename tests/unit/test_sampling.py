@@ -175,6 +175,66 @@ def test_too_few_patches_are_refused_with_their_counts_or_taken_with_a_warning(r
         sampling.draw(pool[(pool["label"] == 0) | (pool["split"] != "validate")], sizes, allow_fewer=True)
 
 
+def test_reserves_follow_the_patches_and_change_none_of_them() -> None:
+    pool = pooled()
+    alone, _ = sampling.draw(pool, SIZES, allow_fewer=False)
+    drawn, warnings = sampling.draw(pool, SIZES, allow_fewer=False, reserve=0.5)
+    assert warnings == [] and not drawn.duplicated(["slide_id", "item"]).any()
+    pd.testing.assert_frame_equal(drawn[~drawn["reserve"]].reset_index(drop=True), alone)
+    for (split, value), rows in drawn.groupby(["split", "label"]):
+        keys = pool[(pool["split"] == split) & (pool["label"] == value)]["key"].sort_values()
+        wanted = SIZES[split] // 2
+        assert rows["key"].tolist() == keys.head(wanted + max(8, wanted // 2)).tolist()
+        assert rows["rank"].tolist() == [2 * place + value for place in range(len(rows))]
+        assert rows["reserve"].tolist() == [place >= wanted for place in range(len(rows))]
+
+
+def test_where_there_are_too_few_for_a_reserve_there_is_less_of_it() -> None:
+    pool = pooled()
+    tumour = int(((pool["split"] == "test") & (pool["label"] == 1)).sum())
+    drawn, warnings = sampling.draw(pool, SIZES | {"test": 2 * tumour - 2}, allow_fewer=False, reserve=0.9)
+    test = drawn[drawn["split"] == "test"]
+    assert warnings == [] and (test["label"] == 1).sum() == tumour
+    assert test[test["reserve"]].groupby("label").size()[1] == 1
+
+
+def test_reserves_of_a_pool_divided_by_patch_are_of_one_split_each() -> None:
+    pool = pooled().drop(columns="split")
+    alone, _ = sampling.draw(sampling.draw_split_by_patch(pool, SIZES), SIZES, allow_fewer=False)
+    divided = sampling.draw_split_by_patch(pool, SIZES, reserve=0.1)
+    drawn, _ = sampling.draw(divided, SIZES, allow_fewer=False, reserve=0.1)
+    assert not drawn.duplicated(["slide_id", "item"]).any()
+    assert drawn[drawn["reserve"]].groupby(["split", "label"]).size().tolist() == [8] * 6
+    columns = ["slide_id", "item", "split", "rank"]
+    assert drawn[~drawn["reserve"]][columns].to_numpy().tolist() == alone[columns].to_numpy().tolist()
+
+
+def test_reserves_stand_in_for_what_cannot_be_read() -> None:
+    drawn, _ = sampling.draw(pooled(), SIZES, allow_fewer=False, reserve=0.02)
+    train = drawn[drawn["split"] == "train"].reset_index(drop=True)
+    rows, reserves = sampling.stand_in(train, 40)
+    assert train["rank"][rows].tolist() == list(range(40)) and reserves == 0
+    readable = train[~train["rank"].isin([0, 5, 7])].sample(frac=1, random_state=1).reset_index(drop=True)
+    rows, reserves = sampling.stand_in(readable, 40)
+    assert reserves == 3 and len(rows) == 40
+    assert readable["label"][rows].tolist() == [0, 1] * 20
+    assert readable["rank"][rows].tolist()[::2] == list(range(2, 42, 2))
+    few = readable[(readable["label"] == 0) | (readable["rank"] < 11)].reset_index(drop=True)
+    rows, _ = sampling.stand_in(few, 40)
+    assert readable["label"][rows].size == 2 * int((few["label"] == 1).sum())
+
+
+def test_millions_are_drawn_as_a_full_sort_would_ties_included() -> None:
+    random = np.random.default_rng(0)
+    pool = pooled().assign(key=lambda rows: random.integers(0, 9, len(rows)).astype(float))
+    pool["slide_id"] = pd.Categorical(pool["slide_id"], ordered=True)
+    drawn, _ = sampling.draw(pool.sample(frac=1, random_state=2), SIZES, allow_fewer=False)
+    for (split, value), rows in drawn.groupby(["split", "label"]):
+        own = pool[(pool["split"] == split) & (pool["label"] == value)]
+        expected = own.sort_values(["key", "slide_id", "item"]).head(SIZES[split] // 2)
+        assert rows[["slide_id", "item"]].to_numpy().tolist() == expected[["slide_id", "item"]].to_numpy().tolist()
+
+
 def test_a_pool_divided_by_patch_shares_no_patch() -> None:
     pool = pooled().drop(columns="split")
     divided = sampling.draw_split_by_patch(pool, SIZES)
