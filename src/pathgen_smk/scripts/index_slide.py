@@ -17,10 +17,9 @@ from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import track
 from pathgen_smk.errors import PassingError
-from pathgen_smk.slides import annotations, index
+from pathgen_smk.slides import annotations, index, tissue_mask
 from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
 from pathgen_smk.slides.reader import open_slide
-from pathgen_smk.slides.tissue import TISSUE
 
 logger = logging.getLogger("pathgen_smk")
 
@@ -66,17 +65,19 @@ def index_slide(
         grid = index.plan_grid(slide, stated_um_per_px=row["um_per_px"], **patches)
         area = annotations.combine(_outlines(row, annotation))
         image = slide.shrunk(tissue["downsample"])
-        mask = plugins.load("slides.tissue", tissue["rule"]).mask(image).astype(np.uint8)
+        clean_up = {name: tissue[name] for name in ("rule", "min_speck", "min_hole", "exclude_pen")}
+        mask = tissue_mask.find_tissue(image, **clean_up)
         thumbnail, downsample = make_thumbnail(slide, image, tissue["downsample"])
+    found = tissue_mask.is_tissue(mask)
     boxes = index.grid_boxes(known.width, known.height, grid)
-    share = index.tissue_share(mask == TISSUE, boxes, tissue["downsample"])
+    share = index.tissue_share(found, boxes, tissue["downsample"])
     kept, label = index.label_patches(
         boxes, share, area.tumour, min_tissue_share=tissue["min_share"], rule=label_rule, threshold=threshold
     )
     status, reasons = ledger.judge(
         row,
         tumour_is_annotated=not area.tumour.is_empty,
-        tissue=bool((mask == TISSUE).any()),
+        tissue=bool(found.any()),
         patches=int(kept.sum()),
         unreadable=slide.unreadable,
     )
@@ -88,7 +89,7 @@ def index_slide(
         [*reasons, *area.remarks()],
         **asdict(known) | {"um_per_px": grid.um_per_px},
         patches={name: int(np.sum(table["label"] == value)) for value, name in enumerate(labels.NAMES)},
-        tissue_share=float((mask == TISSUE).mean()),
+        tissue_share=float(found.mean()),
         state=state,
     )
     return table, Overview(thumbnail, mask, area.tumour, downsample), entry

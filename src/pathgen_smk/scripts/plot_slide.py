@@ -10,7 +10,6 @@ from pathgen_smk.cohort import ledger
 from pathgen_smk.console.job import job
 from pathgen_smk.slides.overview import read_overview
 from pathgen_smk.slides.qc import draw_overview, draw_refusal
-from pathgen_smk.slides.tissue import TISSUE
 
 
 def main(*, slide_id: str, overviews: Path, entries: Path, draw: Path, picture: Path) -> None:
@@ -21,9 +20,7 @@ def main(*, slide_id: str, overviews: Path, entries: Path, draw: Path, picture: 
     else:
         drawn = pd.read_csv(draw, dtype={"slide_id": str})
         drawn = drawn[drawn["slide_id"] == slide_id]
-        drawing = draw_overview(
-            overview.thumbnail, overview.mask == TISSUE, overview.tumour, drawn, overview.downsample
-        )
+        drawing = draw_overview(overview.thumbnail, overview.mask, overview.tumour, drawn, overview.downsample)
     with files.replacing(picture) as temporary:
         drawing.save(temporary)
 

@@ -23,7 +23,7 @@ class Overview:
     thumbnail
         (H, W, 3) uint8, the slide at 1/`downsample`.
     mask
-        (h, w) uint8 over the same field at any scale, see `pathgen_smk.slides.tissue`.
+        (h, w) uint8 over the same field at any scale, see `pathgen_smk.slides.tissue_mask`.
     tumour
         The annotated tumour in level-0 pixels.
     downsample

@@ -157,7 +157,7 @@ class Slide:
             place = round(left * downsample), round(top * downsample)
             size = round(width * downsample / step), round(height * downsample / step)
             try:
-                region = Image.fromarray(self.read(*place, level, *size))
+                region = Image.fromarray(self._read_mirrored(*place, level, *size))
             except InputError as error:
                 if max(size) > SMALLEST_BLOCK and max(height, width) > 1:
                     blocks += _quarters(top, left, height, width)
@@ -170,6 +170,19 @@ class Slide:
         if lost > LARGEST_LOSS * rows * columns:
             raise InputError(f"{first}; {lost / rows / columns:.0%} of the slide are unreadable")
         return result
+
+    def _read_mirrored(self, x: int, y: int, level: int, width: int, height: int) -> np.ndarray:
+        """Read a region as `read` does, mirrored at the slide's right and lower border where it reaches beyond.
+
+        White there would make tissue at the border pale.
+        """
+        step = self.properties.level_downsamples[level]
+        inside = round((self.properties.width - x) / step), round((self.properties.height - y) / step)
+        wide, high = max(1, min(width, inside[0])), max(1, min(height, inside[1]))
+        region = self.read(x, y, level, wide, high)
+        if (wide, high) == (width, height):
+            return region
+        return np.pad(region, [(0, height - high), (0, width - wide), (0, 0)], mode="symmetric")
 
 
 def _quarters(top: int, left: int, height: int, width: int) -> list[tuple[int, int, int, int]]:

@@ -57,13 +57,14 @@ def test_properties_are_openslides_own(path: Path) -> None:
 
 @pytest.mark.parametrize("downsample", [64, 10])
 def test_shrunk_is_the_mean_over_the_covered_area(data_folder: Path, downsample: int) -> None:
-    """One level, so each pixel is a mean of level-0 pixels, with white where the slide ends within it."""
+    """One level, so each pixel is a mean of level-0 pixels, mirrored where the slide ends within it."""
     path = data_folder / "slides/CMU-1-Small-Region.svs"
     with open_slide(path) as slide, openslide.OpenSlide(path) as outsider:
         width, height = outsider.dimensions
         columns, rows = -(-width // downsample), -(-height // downsample)
-        padded = np.full((rows * downsample, columns * downsample, 3), 255.0)
-        padded[:height, :width] = np.asarray(outsider.read_region((0, 0), 0, (width, height)))[..., :3]
+        whole = np.asarray(outsider.read_region((0, 0), 0, (width, height)), float)[..., :3]
+        beyond = [(0, rows * downsample - height), (0, columns * downsample - width), (0, 0)]
+        padded = np.pad(whole, beyond, mode="symmetric")
         expected = padded.reshape(rows, downsample, columns, downsample, 3).mean(axis=(1, 3))
         found = slide.shrunk(downsample)
     assert found.shape == expected.shape and found.dtype == np.uint8
