@@ -95,8 +95,7 @@ def log_line(known: dict[str, Any]) -> str:
 def after_cut(indexed: dict[str, Any], cut: dict[str, Any] | None) -> dict[str, Any]:
     """Return a slide's entry with what cutting found; None if nothing of it was drawn."""
     if cut is None:
-        status = NOT_DRAWN if indexed["status"] in (USED, UNREADABLE_REGION) else indexed["status"]
-        return {**indexed, "status": status, "decoder": ""}
+        return {**indexed, "decoder": ""}
     status = cut["status"] if cut["status"] != USED else indexed["status"]
     return indexed | cut | {"status": status, "reasons": [*indexed["reasons"], *cut["reasons"]]}
 
@@ -130,6 +129,8 @@ def ledger_table(
         for value, name in enumerate(labels.NAMES):
             row[f"indexed_{name}"] = known.get("patches", {}).get(name, 0)
             row[f"used_{name}"] = counts.get((slide_id, value), 0)
+        if row["status"] == USED and not any(row[f"used_{name}"] for name in labels.NAMES):
+            row["status"] = NOT_DRAWN
         rows.append(row)
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
