@@ -41,7 +41,10 @@ EXPERIMENT = Experiment(config)
 RESULTS = EXPERIMENT.results
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
-SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN) if FROM_SLIDES else {}
+LABEL_ALONE = config["annotations"]["format"] == "none"
+SHEET = {}
+if FROM_SLIDES:
+    SHEET = checked(read_sheet, Path(config["cohort"]["sheet"]), made_in=SLIDES_MADE_IN, label_alone=LABEL_ALONE)
 if FROM_SLIDES and config["cohort"]["known_issues"]:
     SHEET = apply_known_issues(SHEET, checked(read_known_issues, Path(config["cohort"]["known_issues"])))
 # What lies in a bucket, by the path that it is fetched to.

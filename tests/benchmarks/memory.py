@@ -65,8 +65,9 @@ def index(slide: Path, folder: Path) -> int:
                  "um_per_px": None, "md5": "", "issue": "", "action": ""}],
         table=folder / "large.parquet", overviews=folder / "large.npz", entries=folder / "large.json", log="",
         scratch=folder, patches={"size": 256, "stride": 256, "um_per_px": None, "output_size": 64},
-        tissue={"rule": "otsu_saturation_above_lower_threshold", "downsample": 64, "min_share": 0},
-        annotation={"format": "asap_xml", "tumour_groups": ["Tumor"], "normal_groups": []},
+        tissue={"rule": "otsu_saturation_above_lower_threshold", "downsample": 64, "min_share": 0, "min_speck": 0,
+                "min_hole": 0, "exclude_pen": False},
+        annotation={"format": "asap_xml", "tumour_groups": ["Tumor"], "normal_groups": [], "ignored_groups": []},
         label_rule="any_overlap", threshold=0,
     )  # fmt: skip
     return len(pd.read_parquet(folder / "large.parquet"))

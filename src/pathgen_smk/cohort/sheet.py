@@ -63,7 +63,7 @@ class SheetRow:
     bytes: int = 0
 
 
-def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]:
+def read_sheet(path: Path, *, made_in: str | None = None, label_alone: bool = False) -> dict[str, SheetRow]:
     """Read and check a slide sheet (CSV).
 
     Parameters
@@ -73,6 +73,8 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
     made_in
         Folder in which a rule makes the slides; the sheet's columns `path` and `annotation` are then empty. None where
         the slides exist already.
+    label_alone
+        Tumour slides need no annotation.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def read_sheet(path: Path, *, made_in: str | None = None) -> dict[str, SheetRow]
     seen: dict[str, str] = {}
     for number, cells in _read_cells(path):
         place = f"{path}: row {number}"
-        row = _row(place, cells, made_in)
+        row = _row(place, cells, made_in, label_alone)
         if row.slide_id in rows:
             raise InputError(f"{place}: slide_id '{row.slide_id}' is there already; each slide stands there once")
         real = row.path if is_remote(row.path) else os.path.realpath(row.path)
@@ -146,7 +148,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
         raise InputError(f"{path}: row 1: the header {problem}; it must be {','.join(REQUIRED)}[,{','.join(OPTIONAL)}]")
 
 
-def _row(place: str, cells: dict[str, str], made_in: str | None) -> SheetRow:
+def _row(place: str, cells: dict[str, str], made_in: str | None, label_alone: bool) -> SheetRow:
     slide_id = cells["slide_id"]
     if not SLIDE_ID.fullmatch(slide_id):
         raise InputError(
@@ -162,8 +164,11 @@ def _row(place: str, cells: dict[str, str], made_in: str | None) -> SheetRow:
         if made_in and cells[column]:
             raise InputError(f"{place}: {column} must be empty, since the slides are made in {made_in}")
     annotation = made.get("annotation", cells["annotation"])
-    if cells["label"] == "tumour" and not annotation:
-        raise InputError(f"{place}: annotation is empty, but slide '{slide_id}' is called tumour")
+    if cells["label"] == "tumour" and not annotation and not label_alone:
+        raise InputError(
+            f"{place}: annotation is empty, but slide '{slide_id}' is called tumour "
+            "(annotations.format: none takes the slide's label for all of it)"
+        )
     patient, scale = cells["patient"] or slide_id, _scale(place, cells.get("um_per_px", ""))
     _check_remote(place, cells)
     return SheetRow(

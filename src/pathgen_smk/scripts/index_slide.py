@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pathgen_smk import files, labels, plugins
+from pathgen_smk import files, labels
 from pathgen_smk.cohort import ledger
 from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import track
 from pathgen_smk.errors import PassingError
-from pathgen_smk.slides import annotations, index, tissue_mask
+from pathgen_smk.slides import index, tissue_mask
+from pathgen_smk.slides.annotations import Request, load_annotation
 from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
 from pathgen_smk.slides.reader import open_slide
 
@@ -63,7 +64,12 @@ def index_slide(
     with open_slide(path) as slide:
         known = slide.properties
         grid = index.plan_grid(slide, stated_um_per_px=row["um_per_px"], **patches)
-        area = annotations.combine(_outlines(row, annotation))
+        request = Request(
+            slide_size=(known.width, known.height),
+            slide_label=row["label"],
+            **{name: value for name, value in annotation.items() if name != "format"},
+        )
+        area = load_annotation(Path(row["annotation"]) if row["annotation"] else None, annotation["format"], request)
         image = slide.shrunk(tissue["downsample"])
         clean_up = {name: tissue[name] for name in ("rule", "min_speck", "min_hole", "exclude_pen")}
         mask = tissue_mask.find_tissue(image, **clean_up)
@@ -93,14 +99,6 @@ def index_slide(
         state=state,
     )
     return table, Overview(thumbnail, mask, area.tumour, downsample), entry
-
-
-def _outlines(row: dict, annotation: dict) -> list[annotations.Outline]:
-    if not row["annotation"]:
-        return []
-    form = plugins.load("slides.annotations", annotation["format"])
-    groups = {name: annotation[name] for name in ("tumour_groups", "normal_groups")}
-    return form.read(Path(row["annotation"]), **groups)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
 
@@ -147,9 +148,10 @@ def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
         yield ["labels", "threshold"], "the rule 'share' needs a share above 0"
     if config["patches"]["decoding"] == "scaled" and config["patches"]["filter"] != "area":
         yield ["patches", "decoding"], "'scaled' averages over areas; it needs patches.filter: area"
-    both = set(config["annotations"]["tumour_groups"]) & set(config["annotations"]["normal_groups"])
-    if both:
-        yield ["annotations", "normal_groups"], f"{', '.join(sorted(both))} is in tumour_groups too"
+    groups = [(key, config["annotations"][key]) for key in ("tumour_groups", "normal_groups", "ignored_groups")]
+    for (first, names), (second, others) in combinations(groups, 2):
+        if both := set(names) & set(others):
+            yield ["annotations", second], f"{', '.join(sorted(both))} is in {first} too"
     if config["source"] in ("phantoms", "slides"):
         if not config["cohort"]["sheet"]:
             yield ["cohort", "sheet"], f"source '{config['source']}' needs a slide sheet"

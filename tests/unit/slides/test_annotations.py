@@ -8,9 +8,9 @@ import shapely
 from PIL import Image, ImageDraw
 from skimage.draw import polygon2mask
 
-from pathgen_smk.slides.annotations import Outline, asap_xml, combine
+from pathgen_smk.slides.annotations import Outline, Request, asap_xml, combine
 
-GROUPS = {"tumour_groups": ["Tumor", "_0", "_1"], "normal_groups": ["_2", "Exclusion", "None"]}
+REQUEST = Request(["Tumor", "_0", "_1"], ["_2", "Exclusion", "None"], ["Artefact"], (200_000, 300_000))
 SLIDES = ("tumor_002", "tumor_003", "tumor_021", "tumor_054", "tumor_081", "tumor_098")
 SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]
 BOW_TIE = [(0, 0), (100, 100), (100, 0), (0, 100)]
@@ -40,7 +40,7 @@ def test_self_crossing_outlines_keep_what_the_even_odd_rule_fills(vertices: list
 
 @pytest.mark.parametrize("slide", ["tumor_003", "tumor_021"])
 def test_real_self_crossing_outlines_keep_their_even_odd_area(data_folder: Path, slide: str) -> None:
-    outlines = asap_xml.read(data_folder / "camelyon16-annotations" / f"{slide}.xml", **GROUPS)
+    outlines = asap_xml.read(data_folder / "camelyon16-annotations" / f"{slide}.xml", REQUEST)
     crossing = [one for one in outlines if len(one.vertices) > 3 and not shapely.Polygon(one.vertices).is_valid]
     assert crossing
     for one in sorted(crossing, key=lambda one: len(one.vertices))[:4]:
@@ -52,7 +52,7 @@ def test_real_self_crossing_outlines_keep_their_even_odd_area(data_folder: Path,
 @pytest.mark.parametrize("slide", SLIDES)
 def test_real_annotations_agree_with_a_raster_drawn_by_pillow(data_folder: Path, slide: str) -> None:
     """Tumour drawn first and normal on top, as the notebooks do, at a scale of a million pixels a slide."""
-    outlines = asap_xml.read(data_folder / "camelyon16-annotations" / f"{slide}.xml", **GROUPS)
+    outlines = asap_xml.read(data_folder / "camelyon16-annotations" / f"{slide}.xml", REQUEST)
     found = combine(outlines)
     assert shapely.is_valid(found.tumour)
     every = np.concatenate([one.vertices for one in outlines])
@@ -71,6 +71,59 @@ def test_normal_outlines_cut_holes_whatever_the_order() -> None:
     for outlines in ([outline(SQUARE), hole], [hole, outline(SQUARE)]):
         assert combine(outlines).tumour.area == 100 * 100 - 50 * 50
     assert combine([hole]).tumour.is_empty and combine([]).tumour.is_empty
+
+
+def square(side: float, centre: float = 50, *, tumour: bool = True) -> Outline:
+    low, high = centre - side / 2, centre + side / 2
+    return outline([(low, low), (high, low), (high, high), (low, high)], tumour=tumour, name=f"{side}")
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
+def test_of_nested_outlines_the_innermost_decides(order: list[int]) -> None:
+    nested = [square(100), square(80, tumour=False), square(60), square(40, tumour=False)]
+    found = combine([nested[place] for place in order]).tumour
+    assert found.area == 100**2 - 80**2 + 60**2 - 40**2
+    inside = shapely.contains_xy(found, np.array([2, 15, 25, 50]), np.full(4, 50))
+    assert inside.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("slide", SLIDES)
+def test_real_annotations_are_the_union_of_tumour_less_that_of_normal(data_folder: Path, slide: str) -> None:
+    outlines = asap_xml.read(data_folder / "camelyon16-annotations" / f"{slide}.xml", REQUEST)
+    areas: dict[bool, list] = {True: [], False: []}
+    for one in outlines:
+        if len(one.vertices) > 2:
+            areas[one.tumour].append(shapely.make_valid(shapely.Polygon(one.vertices)))
+    expected = shapely.difference(shapely.union_all(areas[True]), shapely.union_all(areas[False]))
+    found = combine(outlines, REQUEST.slide_size).tumour
+    assert shapely.area(shapely.symmetric_difference(found, expected)) <= 1e-6 * expected.area
+    assert combine(outlines[::-1]).tumour.area == pytest.approx(found.area, rel=1e-9)
+
+
+@pytest.mark.parametrize("crossing", [False, True], ids=["valid", "self-crossing"])
+def test_an_outline_of_70_000_points_is_one_like_any_other(crossing: bool) -> None:
+    angle = np.linspace(0, 2 * np.pi, 70_000, endpoint=False)
+    radius = 20_000 + 500 * np.sin(angle * (900 if not crossing else 1))
+    points = np.stack([30_000 + radius * np.cos(angle), 30_000 + radius * np.sin(angle)], axis=1)
+    if crossing:
+        points[100:200] = points[100:200][::-1] + 30
+    found = combine([Outline("large", True, points)], (60_000, 60_000))
+    assert found.tumour.is_valid and found.mended == (["large"] if crossing else [])
+    assert found.tumour.area == pytest.approx(np.pi * 20_000**2, rel=0.01)
+
+
+def test_what_lies_beyond_the_slide_is_cut_off_and_said() -> None:
+    outlines = [square(20, 10), square(40, 100), square(8, 500), square(30, 50)]
+    found = combine(outlines, (100, 100))
+    assert found.beyond == ["40", "8"]
+    assert found.tumour.area == 20**2 + 20**2 + 30**2
+    assert found.remarks() == ["2 outline(s) reaching beyond the slide, cut off: 40, 8"]
+
+
+def test_ignored_groups_do_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(asap(group="Artefact"))
+    assert asap_xml.read(path, REQUEST) == []
 
 
 def test_overlapping_tumours_count_once() -> None:
@@ -92,7 +145,7 @@ def test_points_on_a_line_enclose_nothing_and_were_not_mended() -> None:
 
 
 def test_the_real_outline_of_two_points_is_left_out(data_folder: Path) -> None:
-    outlines = asap_xml.read(data_folder / "camelyon16-annotations/tumor_054.xml", **GROUPS)
+    outlines = asap_xml.read(data_folder / "camelyon16-annotations/tumor_054.xml", REQUEST)
     few = [one.name for one in outlines if len(np.unique(one.vertices, axis=0)) < 3]
     assert few and combine(outlines).left_out == few
 
@@ -111,7 +164,7 @@ def test_vertices_are_read_by_their_order_and_groups_by_their_name(tmp_path: Pat
     path = tmp_path / "a.xml"
     shuffled = "".join(f'<Coordinate Order="{k}" X="{x}.5" Y="{y}"/>' for k, (x, y) in reversed([*enumerate(SQUARE)]))
     path.write_text(asap(shuffled, "Exclusion"))
-    (found,) = asap_xml.read(path, **GROUPS)
+    (found,) = asap_xml.read(path, REQUEST)
     assert (found.name, found.tumour) == ("one", False)
     assert found.vertices.tolist() == [[x + 0.5, y] for x, y in SQUARE]
 
@@ -150,9 +203,9 @@ def test_what_is_not_a_safe_annotation_is_refused(tmp_path: Path, refused, conte
     path = tmp_path / "wrong.xml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with refused(path, problem):
-        asap_xml.read(path, **GROUPS)
+        asap_xml.read(path, REQUEST)
 
 
 def test_a_missing_annotation_is_refused(tmp_path: Path, refused) -> None:
     with refused(tmp_path / "none.xml", "no such file"):
-        asap_xml.read(tmp_path / "none.xml", **GROUPS)
+        asap_xml.read(tmp_path / "none.xml", REQUEST)

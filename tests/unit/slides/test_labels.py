@@ -9,13 +9,14 @@ from defusedxml import ElementTree
 from shapely.ops import polygonize, unary_union
 from skimage.draw import polygon2mask
 
-from pathgen_smk.slides.annotations import NOTHING, asap_xml, combine
+from pathgen_smk.slides.annotations import Request, asap_xml, combine
 from pathgen_smk.slides.index import Grid, grid_boxes, label_patches
 from pathgen_smk.slides.labels import any_overlap, centre, share
 
 SIDE = 256
 SLIDES = ("tumor_002", "tumor_003", "tumor_021", "tumor_054", "tumor_081", "tumor_098")
 TUMOUR_GROUPS, NORMAL_GROUPS = ["Tumor", "_0", "_1"], ["_2", "Exclusion", "None"]
+REQUEST = Request(TUMOUR_GROUPS, NORMAL_GROUPS, [], (200_000, 300_000))
 
 
 def rings_of(path: Path) -> list[tuple[bool, np.ndarray]]:
@@ -52,7 +53,7 @@ class Case:
 
     def __init__(self, path: Path, boxes_at_most: int = 250) -> None:
         rings = rings_of(path)
-        self.tumour = combine(asap_xml.read(path, tumour_groups=TUMOUR_GROUPS, normal_groups=NORMAL_GROUPS)).tumour
+        self.tumour = combine(asap_xml.read(path, REQUEST)).tumour
         areas = {kind: unary_union([even_odd(ring) for one, ring in rings if one == kind]) for kind in (True, False)}
         self.lesions = [ring for one, ring in rings if one and len(ring) > 2]
         bounds = [(*(ring.min(axis=0) // SIDE - 1), *(ring.max(axis=0) // SIDE + 1)) for ring in self.lesions]
@@ -120,7 +121,7 @@ def test_shares_agree_with_a_raster_of_every_pixel(data_folder: Path) -> None:
     """tumor_081, one lesion of 1147 x 776 px, drawn pixel by pixel."""
     path = data_folder / "camelyon16-annotations/tumor_081.xml"
     ((_, ring),) = rings_of(path)
-    tumour = combine(asap_xml.read(path, tumour_groups=TUMOUR_GROUPS, normal_groups=NORMAL_GROUPS)).tumour
+    tumour = combine(asap_xml.read(path, REQUEST)).tumour
     low = ring.min(axis=0) // SIDE * SIDE
     columns, rows = ((ring.max(axis=0) - low) // SIDE + 1).astype(int)
     mask = polygon2mask((rows * SIDE, columns * SIDE), (ring - low)[:, ::-1] - 0.5)
@@ -141,8 +142,8 @@ def test_touching_edges_and_holes_are_not_tumour() -> None:
 @pytest.mark.parametrize("rule", [any_overlap, share, centre], ids=lambda rule: rule.__name__.rpartition(".")[2])
 def test_without_tumour_nothing_is_tumour(rule) -> None:
     boxes = np.array([(0, 0, 10, 10), (10, 0, 20, 10)], float)
-    assert rule.is_tumour(NOTHING.tumour, boxes, threshold=0.5).tolist() == [False, False]
-    assert rule.is_tumour(NOTHING.tumour, boxes[:0], threshold=0.5).tolist() == []
+    assert rule.is_tumour(shapely.MultiPolygon(), boxes, threshold=0.5).tolist() == [False, False]
+    assert rule.is_tumour(shapely.MultiPolygon(), boxes[:0], threshold=0.5).tolist() == []
 
 
 def test_a_patch_is_kept_for_its_tissue_or_for_its_tumour() -> None:

@@ -121,7 +121,7 @@ WRONG = {
     "fraction of a pixel": ("tissue: {min_hole: 2.5}", "tissue.min_hole"),
     "word for a truth": ("tissue: {exclude_pen: blue}", "tissue.exclude_pen"),
     "unknown label rule": ("labels: {rule: majority}", "labels.rule"),
-    "unknown format": ("annotations: {format: geojson}", "annotations.format"),
+    "unknown format": ("annotations: {format: coco}", "annotations.format"),
     "unknown filter": ("patches: {filter: nearest}", "patches.filter"),
     "unknown generator": ("generators: {dcgan: {architecture: stylegan2}}", "generators.dcgan.architecture"),
     "unknown classifier": (

@@ -8,51 +8,48 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from pathgen_smk.errors import InputError
-from pathgen_smk.slides.annotations import Outline
+from pathgen_smk.slides.annotations import Outline, Request
 
 
-def read(path: Path, *, tumour_groups: list[str], normal_groups: list[str]) -> list[Outline]:
+def read(path: Path | None, request: Request) -> list[Outline]:
     """Read the outlines of an ASAP annotation file.
 
     Parameters
     ----------
     path
         The XML file. Entities and external references are refused.
-    tumour_groups, normal_groups
-        Names of ``PartOfGroup`` that mean tumour, and normal tissue (which cuts holes in tumour).
+    request
+        What its groups (``PartOfGroup``) mean.
 
     Raises
     ------
     InputError
-        If the file is not such XML, or has a group that is in neither list, or a coordinate that is not a number.
+        If the file is not such XML, or has a group that is in no list, or a coordinate that is not a number.
     """
     try:
-        tree = parse(path, forbid_dtd=True)
+        tree = parse(Path(path or ""), forbid_dtd=True)
     except FileNotFoundError as error:
         raise InputError(f"annotation {path}: there is no such file") from error
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise InputError(
             f"annotation {path}: not well-formed, safe XML: {str(error) or type(error).__name__}"
         ) from error
-    return [
-        _outline(element, f"{path}: annotation {number}", tumour_groups, normal_groups)
-        for number, element in enumerate(tree.iter("Annotation"), start=1)
-    ]
+    outlines = []
+    for number, element in enumerate(tree.iter("Annotation"), start=1):
+        place = f"{path}: annotation {number} ({element.get('Name', '?')})"
+        tumour = request.is_tumour(element.get("PartOfGroup", ""), place)
+        if tumour is not None:
+            outlines.append(Outline(element.get("Name", "?"), tumour, _vertices(element, place)))
+    return outlines
 
 
-def _outline(element: Element, place: str, tumour_groups: list[str], normal_groups: list[str]) -> Outline:
-    name, group = element.get("Name", "?"), element.get("PartOfGroup", "")
-    if group not in (*tumour_groups, *normal_groups):
-        raise InputError(
-            f"{place} ({name}): group '{group}' is in neither annotations.tumour_groups nor "
-            "annotations.normal_groups of the config; add it to one of them"
-        )
+def _vertices(element: Element, place: str) -> np.ndarray:
     points = element.iter("Coordinate")
     try:
         rows = [(float(point.attrib["Order"]), float(point.attrib["X"]), float(point.attrib["Y"])) for point in points]
     except (KeyError, ValueError) as error:
-        raise InputError(f"{place} ({name}): a coordinate is missing or not a number: {error}") from error
+        raise InputError(f"{place}: a coordinate is missing or not a number: {error}") from error
     table = np.array(sorted(rows), float).reshape(-1, 3)
     if not np.isfinite(table).all():
-        raise InputError(f"{place} ({name}): a coordinate is not finite")
-    return Outline(name, group in tumour_groups, table[:, 1:])
+        raise InputError(f"{place}: a coordinate is not finite")
+    return table[:, 1:]
