@@ -13,6 +13,8 @@ from PIL import Image
 from pathgen_smk.errors import InputError
 from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, open_level
 
+# No microscope's camera is outside of it: what a file states beyond is a mistake, and counts as not stated.
+UM_PER_PX_RANGE = (0.01, 100)
 # Pixels a side that are read at once when a slide is shrunk.
 BLOCK_SIDE = 2048
 # Where such a block cannot be read, its quarters are tried, down to this side; more than this share must not be lost.
@@ -64,8 +66,8 @@ class Slide:
         self.properties = SlideProperties(
             width=handle.dimensions[0],
             height=handle.dimensions[1],
-            um_per_px=_number(known.get(openslide.PROPERTY_NAME_MPP_X)),
-            objective_power=_number(known.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER)),
+            um_per_px=_number(known.get(openslide.PROPERTY_NAME_MPP_X), *UM_PER_PX_RANGE),
+            objective_power=_number(known.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER), 0.1, 1000),
             vendor=known.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             level_downsamples=tuple(handle.level_downsamples),
         )
@@ -207,12 +209,12 @@ def open_slide(path: Path) -> Iterator[Slide]:
         yield Slide(path, resources)
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str | None, least: float, most: float) -> float | None:
     try:
         value = float(text) if text is not None else float("nan")
     except ValueError:
         return None
-    return value if np.isfinite(value) and value > 0 else None
+    return value if least <= value <= most else None
 
 
 def _on_white(region: Image.Image) -> np.ndarray:
