@@ -1,5 +1,6 @@
 """Write files whole or not at all, and name contents by their digest."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# Out of space, out of quota, larger than a file may be.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Return whether an error says that the disk is full; HDF5 says so in words alone."""
+    in_words = re.search(r"errno = (\d+)", str(error))
+    return getattr(error, "errno", None) in DISK_FULL or (in_words is not None and int(in_words[1]) in DISK_FULL)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from pathgen_smk.errors import InputError
-from pathgen_smk.files import replacing
+from pathgen_smk.errors import InputError, PassingError
+from pathgen_smk.files import is_disk_full, replacing
 from pathgen_smk.hdf5 import open_file, own_dataset
 
 SPLITS = ("train", "validate", "test")
@@ -128,9 +128,19 @@ def writing(path: Path, capacity: int, patch_size: int) -> Iterator[StoreWriter]
     Yields
     ------
     The writer; its `finish` comes last.
+
+    Raises
+    ------
+    PassingError
+        If the disk becomes full.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        yield StoreWriter(file, capacity, patch_size)
+    try:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            yield StoreWriter(file, capacity, patch_size)
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error):
+            raise
+        raise PassingError(f"{path}: the disk is full; free some space, then type the same command again") from error
 
 
 def write_store(path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes) -> None:

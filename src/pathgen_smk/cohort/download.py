@@ -1,6 +1,5 @@
 """Fetch objects from buckets: whole and verified, or not there; a fetch that was cut goes on where it stopped."""
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -27,7 +26,6 @@ logger = logging.getLogger("pathgen_smk")
 CHUNK = 1 << 20  # bytes
 MEGABYTE = 1_000_000  # bytes, as bandwidths and file sizes are given
 PRECONDITION_FAILED, PARTIAL_CONTENT = 412, 206
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Changes of an object while it is being fetched, before we say that it keeps changing.
 CHANGES = 3
 SCRATCH_PREFIX = "pathgen-smk-stream-"
@@ -227,7 +225,7 @@ def _disk_errors(destination: Path, remote: RemoteFile) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if not files.is_disk_full(error):
             raise
         raise PassingError(
             f"{destination}: the disk became full while {remote.uri} ({_size(remote.size)}) was fetched: "

@@ -51,6 +51,8 @@ def main(
             except (MemoryError, PassingError):
                 raise
             except Exception as error:
+                if files.is_disk_full(error):
+                    raise
                 writer.truncate(start)
                 found[slide_id] = ledger.entry(slide_id, ledger.REFUSED, [one_line(error, log)])
             if found[slide_id]["status"] != ledger.USED:
