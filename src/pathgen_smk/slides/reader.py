@@ -226,10 +226,8 @@ def _number(text: str | None, least: float, most: float) -> float | None:
 
 
 def _on_white(region: Image.Image) -> np.ndarray:
-    pixels = np.asarray(region)
-    alpha = pixels[..., 3]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(pixels[..., :3])
+    if region.getchannel("A").getextrema() == (255, 255):
+        return np.asarray(region.convert("RGB"))
     white = Image.new("RGBA", region.size, "white")
     white.alpha_composite(region)
     return np.asarray(white.convert("RGB"))
