@@ -1,5 +1,6 @@
 """Square regions of one level of a slide: through OpenSlide, or put together from tiles that are decoded once."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
@@ -60,7 +61,8 @@ class TileRegions:
 
     A tile is decoded once, kept until the last region that needs it was read, and decoded again only if `CACHE_BYTES`
     do not hold what has to be kept. What the tiles cannot give (left out by the scanner, beyond the border, between two
-    pixels of the level) comes through OpenSlide.
+    pixels of the level) comes through OpenSlide, after the tiles were decoded all the same: OpenSlide does not notice
+    most damage in a tile.
 
     Parameters
     ----------
@@ -83,19 +85,20 @@ class TileRegions:
         self._openslide = OpenSlideRegions(slide, level)
         self.downsample = slide.properties.level_downsamples[level]
         self._left_out = set(np.flatnonzero(tiles.lengths == 0).tolist())
-        self._uses = Counter(tile for region in wanted for tile in self._needed(*region))
+        self._uses = Counter(tile for region in wanted for tile in self._needed(*region)[0])
         self._kept: dict[int, np.ndarray] = {}
         self._room = CACHE_BYTES // (3 * tiles.tile_width * tiles.tile_height // scale**2)
 
     def read(self, x: int, y: int, size: int) -> np.ndarray:
         """See `Regions`."""
-        needed = self._needed(x, y, size)
-        if not needed:
-            region = self._openslide.read(x, y, size)
-            return np.asarray(Image.fromarray(region).reduce(self._scale))
+        needed, alone = self._needed(x, y, size)
         self._uses.subtract(needed)
         try:
-            return self._compose([(tile, self._tile(tile)) for tile in needed], x, y, size)
+            parts = [(tile, self._tile(tile)) for tile in needed]
+            if alone:
+                return self._compose(parts, x, y, size)
+            region = self._openslide.read(x, y, size)
+            return np.asarray(Image.fromarray(region).reduce(self._scale))
         finally:
             for tile in needed:
                 if not self._uses[tile]:
@@ -116,18 +119,18 @@ class TileRegions:
             result[row : row + part.shape[0], column : column + part.shape[1]] = part
         return result
 
-    def _needed(self, x: int, y: int, size: int) -> list[int]:
-        """Return the tiles that a region is made of; none where it has to come through OpenSlide."""
+    def _needed(self, x: int, y: int, size: int) -> tuple[list[int], bool]:
+        """Return the tiles that a region meets, and whether it is made of them alone."""
         tiles, left, top = self._tiles, x / self.downsample, y / self.downsample
-        if not (left.is_integer() and top.is_integer()):
-            return []
-        left, top = int(left), int(top)
-        if left < 0 or top < 0 or left + size > tiles.width or top + size > tiles.height:
-            return []
-        columns = range(left // tiles.tile_width, (left + size - 1) // tiles.tile_width + 1)
-        rows = range(top // tiles.tile_height, (top + size - 1) // tiles.tile_height + 1)
-        needed = [row * tiles.columns + column for row in rows for column in columns]
-        return [] if self._left_out and not self._left_out.isdisjoint(needed) else needed
+        right, bottom = math.ceil(left) + size, math.ceil(top) + size
+        alone = left.is_integer() and top.is_integer() and left >= 0 and top >= 0
+        alone = alone and right <= tiles.width and bottom <= tiles.height
+        columns = _meeting(left, min(right, tiles.width), tiles.tile_width)
+        rows = _meeting(top, min(bottom, tiles.height), tiles.tile_height)
+        met = [row * tiles.columns + column for row in rows for column in columns]
+        if self._left_out.isdisjoint(met):
+            return met, alone
+        return [tile for tile in met if tile not in self._left_out], False
 
     def _tile(self, tile: int) -> np.ndarray:
         pixels = self._kept.get(tile)
@@ -141,6 +144,11 @@ class TileRegions:
             if self._uses[tile] and len(self._kept) < self._room:
                 self._kept[tile] = pixels
         return pixels
+
+
+def _meeting(start: float, end: int, side: int) -> range:
+    """Return the tiles of width `side` along one axis that [start, end) meets, from the first one on."""
+    return range(max(0, math.floor(start)) // side, -(-end // side))
 
 
 def largest_scale(tiles: TiledLevel, regions: np.ndarray, output_size: int) -> int:
