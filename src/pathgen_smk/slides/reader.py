@@ -13,15 +13,18 @@ from PIL import Image
 from pathgen_smk.errors import InputError
 from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, open_level
 
-# No microscope's camera is outside of it: what a file states beyond is a mistake, and counts as not stated.
-UM_PER_PX_RANGE = (0.01, 100)
+# No slide scanner is outside of it: what a file states beyond is a mistake, and counts as not stated. Programs write 72
+# to 600 dots per inch into a TIFF of which they know nothing: 353 to 42 um/px.
+UM_PER_PX_RANGE = (0.05, 20)
+# OpenSlide ends the whole process where it gets no memory for a tile. No scanner's tile is near it.
+LARGEST_TILE = 2**26  # px
 # Pixels a side that are read at once when a slide is shrunk.
 BLOCK_SIDE = 2048
 # Where such a block cannot be read, its quarters are tried, down to this side; more than this share must not be lost.
 SMALLEST_BLOCK = 256
 LARGEST_LOSS = 0.1
-# How many tiles of a level are compared with OpenSlide's before its tiles are trusted.
-PROBES = 3
+# How many tiles of a level are compared with OpenSlide's before its tiles are trusted, and how many are tried for that.
+PROBES, MOST_PROBES = 3, 32
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Slide:
     Raises
     ------
     InputError
-        If OpenSlide cannot open it.
+        If OpenSlide cannot open it, or states tiles of an impossible size.
     """
 
     def __init__(self, path: Path, resources: ExitStack) -> None:
@@ -72,6 +75,12 @@ class Slide:
             vendor=known.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             level_downsamples=tuple(handle.level_downsamples),
         )
+        for level in range(handle.level_count):
+            width, height = (int(known.get(f"openslide.level[{level}].tile-{side}", 1)) for side in ("width", "height"))
+            if width * height > LARGEST_TILE:
+                raise InputError(
+                    f"slide {path}: damaged: it states tiles of {width:,} x {height:,} px at level {level}"
+                )
 
     def _open(self) -> openslide.OpenSlide:
         try:
@@ -119,9 +128,12 @@ class Slide:
         return found if self._agrees(found, level) else None
 
     def _agrees(self, tiles: TiledLevel, level: int) -> bool:
-        """Compare the tiles with most data, in which a wrong colour space or a shift shows best, with OpenSlide's."""
-        downsample = self.properties.level_downsamples[level]
-        for tile in np.argsort(-tiles.lengths, kind="stable")[:PROBES].tolist():
+        """Compare the tiles with most data, in which a wrong colour space or a shift shows best, with OpenSlide's.
+
+        Damaged tiles are passed over: OpenSlide does not notice most damage, so the slide must not fall back to it.
+        """
+        downsample, agreed = self.properties.level_downsamples[level], 0
+        for tile in np.argsort(-tiles.lengths, kind="stable")[:MOST_PROBES].tolist():
             left, top = tiles.corner(tile)
             width, height = min(tiles.tile_width, tiles.width - left), min(tiles.tile_height, tiles.height - top)
             x, y = left * downsample, top * downsample
@@ -129,11 +141,17 @@ class Slide:
                 return False
             try:
                 pixels = tiles.decode(tile)[:height, :width]
+            except DamagedTileError:
+                continue
+            try:
                 if (pixels != self.read(int(x), int(y), level, width, height)).any():
                     return False
-            except (DamagedTileError, InputError):
+            except InputError:
                 return False
-        return True
+            agreed += 1
+            if agreed == PROBES:
+                break
+        return agreed > 0
 
     def level_for(self, downsample: float) -> int:
         """Return the coarsest level that is no coarser than `downsample`."""
