@@ -135,3 +135,26 @@ def test_slides_that_vanish_or_change_during_the_run_are_refused(given: Project)
     assert ledger.loc[["c1", "d2"], ["used_normal", "used_tumour"]].to_numpy().sum() == 0
     output = given.snakemake("results/table2.csv", succeeds=False)
     assert "row 7: path 'given/d2.svs' of slide 'd2': there is no such file" in output
+
+
+@pytest.mark.slow
+def test_known_issues_are_applied_and_named(given: Project) -> None:
+    (given.path / "issues.csv").write_text(
+        "slide_id,issue,action,certainty,note,source\n"
+        "a2,mislabelled,exclude,certain,it shows tumour,a letter\n"
+        "c1,partly annotated,tumour_only,certain,one of two sections,a letter\n"
+        "d2,unreadable by others,keep,doubtful,an old reader failed,a thread\n"
+        "z9,duplicate,exclude,certain,not in this sheet,a letter\n"
+    )
+    given.set("cohort", "known_issues", value="issues.csv")
+    (given.path / "given/a2.svs").write_text("it is excluded, so that nobody opens it")
+    output = given.snakemake("results/cohort/ledger.csv")
+    assert "slides refused" not in output
+    ledger = read_ledger(given)
+    assert ledger.loc["a2", "status"] == "excluded" and "it shows tumour (a letter)" in ledger.loc["a2", "reason"]
+    assert ledger.loc["c1", "status"] == "partly annotated" and ledger.loc["c1", "indexed_normal"] == 0
+    assert ledger.loc["c1", "indexed_tumour"] > 0 and "one of two sections" in ledger.loc["c1", "reason"]
+    assert ledger.loc["d2", "status"] == "used" and "an old reader failed" in ledger.loc["d2", "reason"]
+    (given.path / "issues.csv").write_text("slide_id,issue\na2,mislabelled\n")
+    output = given.snakemake("--dry-run", succeeds=False)
+    assert "ERROR: issues.csv: row 1: the header must be" in output

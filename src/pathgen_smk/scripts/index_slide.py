@@ -24,6 +24,9 @@ from pathgen_smk.slides.reader import open_slide
 
 logger = logging.getLogger("pathgen_smk")
 
+# Sheet and file may state a scale that differs by so much before people are told.
+SCALE_TOLERANCE = 0.05
+
 
 def main(
     *, slides: list[dict], table: Path, overviews: Path, entries: Path, log: str, scratch: Path, **settings: Any
@@ -92,13 +95,18 @@ def index_slide(
     entry = ledger.entry(
         row["slide_id"],
         status,
-        [*reasons, *area.remarks()],
+        [*reasons, *area.remarks(), *_scales_differ(row["um_per_px"], known.um_per_px)],
         **asdict(known) | {"um_per_px": grid.um_per_px},
         patches={name: int(np.sum(table["label"] == value)) for value, name in enumerate(labels.NAMES)},
         tissue_share=float(found.mean()),
         state=state,
     )
     return table, Overview(thumbnail, mask, area.tumour, downsample), entry
+
+
+def _scales_differ(stated: float | None, own: float | None) -> list[str]:
+    differ = stated and own and abs(stated / own - 1) > SCALE_TOLERANCE
+    return [f"the sheet states {stated:g} um/px, which counts, and the file {own:g}"] if differ else []
 
 
 if __name__ == "__main__":

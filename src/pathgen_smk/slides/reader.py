@@ -60,6 +60,7 @@ class Slide:
     def __init__(self, path: Path, resources: ExitStack) -> None:
         self.path = path
         self.unreadable: list[str] = []
+        self._cache: openslide.OpenSlideCache | None = None
         self._resources = resources
         self._handle = handle = self._open()
         known = handle.properties
@@ -99,8 +100,15 @@ class Slide:
         except openslide.OpenSlideError as error:
             # After an error OpenSlide refuses every further call; the rest of the slide may be sound.
             self._handle = self._open()
+            if self._cache:
+                self._handle.set_cache(self._cache)
             raise InputError(f"slide {self.path}: unreadable region at x={x}, y={y}: {error}") from error
         return _on_white(region)
+
+    def keep_tiles(self, size: int) -> None:
+        """Let OpenSlide keep decoded tiles up to `size` bytes: it has room for a row of a small slide otherwise."""
+        self._cache = openslide.OpenSlideCache(size)
+        self._handle.set_cache(self._cache)
 
     def tiles(self, level: int) -> TiledLevel | None:
         """Return a level's tiles for decoding them directly, or None where they do not come out as OpenSlide's."""
@@ -218,10 +226,8 @@ def _number(text: str | None, least: float, most: float) -> float | None:
 
 
 def _on_white(region: Image.Image) -> np.ndarray:
-    pixels = np.asarray(region)
-    alpha = pixels[..., 3]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(pixels[..., :3])
+    if region.getchannel("A").getextrema() == (255, 255):
+        return np.asarray(region.convert("RGB"))
     white = Image.new("RGBA", region.size, "white")
     white.alpha_composite(region)
     return np.asarray(white.convert("RGB"))

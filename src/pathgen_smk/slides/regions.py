@@ -47,6 +47,7 @@ class OpenSlideRegions:
 
     def __init__(self, slide: Slide, level: int) -> None:
         self._slide, self._level = slide, level
+        slide.keep_tiles(CACHE_BYTES)
         self.downsample = slide.properties.level_downsamples[level]
 
     def read(self, x: int, y: int, size: int) -> np.ndarray:
