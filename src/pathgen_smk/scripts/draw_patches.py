@@ -55,10 +55,11 @@ def main(
         )
     del patches
     for unit, path in track(draws.items(), "writing draws", len(draws), "draws"):
-        rows = drawn[drawn["unit"] == unit]
+        # In the order of the index: slides are read row by row, and files of patches from their beginning to their end.
+        rows = drawn[drawn["unit"] == unit].sort_values("row")
         index = pd.read_parquet(indices[unit]).iloc[rows["row"]]
         index = index.assign(split=rows["split"].to_numpy(), rank=rows["rank"].to_numpy())
-        files.write_text(path, index.sort_values(["slide_id", "item"]).to_csv(index=False))
+        files.write_text(path, index.to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def plainly(units: dict[str, pd.DataFrame], *, by, fixed, weights, sizes, allow_
     """Draw by sorting everything, and return the text of each file."""
     patches, slides = [], []
     for unit, table in units.items():
-        for slide, rows in table.groupby("slide_id"):
+        for slide, rows in table.assign(row=range(len(table))).groupby("slide_id"):
             patches.append(rows.assign(unit=unit, key=sampling.draw_keys(rows, weights=weights, seed=seed)))
             counts = {name: int((rows["label"] == value).sum()) for value, name in enumerate(("normal", "tumour"))}
             split = fixed.get(slide, fixed.get(unit, ""))
@@ -90,7 +90,7 @@ def plainly(units: dict[str, pd.DataFrame], *, by, fixed, weights, sizes, allow_
     table = pd.DataFrame(drawn)
     texts = {}
     for unit, index in units.items():
-        own = table[table["unit"] == unit].sort_values(["slide_id", "item"])
+        own = table[table["unit"] == unit].sort_values("row")
         texts[unit] = own[[*index.columns, "split", "rank"]].to_csv(index=False)
     asked = table.assign(normal=~table["reserve"] & (table["label"] == 0), tumour=~table["reserve"] & table["label"])
     counts = asked.groupby(["unit", "split"])[["normal", "tumour", "reserve"]].sum().astype(int).reset_index()
