@@ -5,12 +5,15 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from pathgen_smk import labels
 from pathgen_smk.errors import InputError
 from pathgen_smk.seeding import rng
 from pathgen_smk.stores import SPLITS
 
+# What splits and draws need of an index.
+INDEX_COLUMNS = ("slide_id", "patient_id", "item", "label")
 GROUP_COLUMNS = {"slide": "slide_id", "patient": "patient_id"}
 SMALLEST_RESERVE = 8  # of a class, where a split has a reserve
 PLURALS = {"patch": "patches", "slide": "slides", "patient": "patients"}
@@ -99,9 +102,47 @@ def draw_keys(index: pd.DataFrame, *, weights: str, seed: int) -> np.ndarray:
     return keys
 
 
+def keyed_patches(index: pd.DataFrame, *, weights: str, seed: int) -> pd.DataFrame:
+    """Return what a draw needs of the patches of a unit, in as few bytes as it takes: cohorts have millions.
+
+    Parameters
+    ----------
+    index
+        The unit's index, of one slide or several: slide_id, item, label.
+    weights, seed
+        As for `draw_keys`.
+
+    Returns
+    -------
+    A row a patch: slide_id (categorical), item, label, `row` (its place in the index) and key.
+    """
+    keys = np.empty(len(index))
+    for rows in index.groupby("slide_id", sort=False).indices.values():
+        keys[rows] = draw_keys(index.iloc[rows], weights=weights, seed=seed)
+    few = index[["slide_id", "item", "label"]].astype({"slide_id": "category", "item": np.int32, "label": np.uint8})
+    return few.assign(row=np.arange(len(index), dtype=np.int32), key=keys)
+
+
+def join_units(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the patches of all units (`keyed_patches` of each, by its name) as one table with a column `unit`.
+
+    slide_id and unit are categorical; slide_id sorts as its text does.
+    """
+    joined = pd.concat([part.drop(columns="slide_id") for part in parts.values()], ignore_index=True)
+    joined["slide_id"] = union_categoricals([part["slide_id"] for part in parts.values()], sort_categories=True)
+    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    return joined.assign(unit=pd.Categorical.from_codes(number, pd.Index(parts)))
+
+
+def splits_of_patches(slide_id: pd.Series, splits: dict[str, str]) -> pd.Series:
+    """Return the split of each patch from its categorical `slide_id` and the split of each slide."""
+    of_slide = np.array([SPLITS.index(splits[slide]) for slide in slide_id.cat.categories], np.int8)
+    return pd.Series(pd.Categorical.from_codes(of_slide[slide_id.cat.codes], pd.Index(SPLITS)), index=slide_id.index)
+
+
 def reserve_of(wanted: int, share: float) -> int:
     """Return how many patches of a class are held in reserve for `wanted` ones: a share of them, but not a handful."""
-    return max(SMALLEST_RESERVE, math.ceil(share * wanted)) if share else 0
+    return max(SMALLEST_RESERVE, math.ceil(share * wanted)) if share and wanted else 0
 
 
 def _smallest(pool: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -169,12 +210,21 @@ def draw(
         for value, pool in enumerate(pools):
             taken = _smallest(pool, available + reserve_of(available, reserve))
             place = np.arange(len(taken))
-            drawn.append(taken.assign(rank=place * len(labels.NAMES) + value, reserve=place >= available))
+            rank, reserved = place * len(labels.NAMES) + value, place >= available
+            drawn.append(taken.assign(split=split, rank=rank, reserve=reserved))
     return pd.concat(drawn, ignore_index=True), warnings
 
 
-def stand_in(drawn: pd.DataFrame, size: int) -> tuple[np.ndarray, int]:
-    """Choose the patches of a split's store among those that could be read.
+def count_drawn(drawn: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers drawn by unit and split: of each class, and of `reserve` of both."""
+    counts = drawn[["unit", "split", "reserve"]].astype({"unit": str})
+    for value, name in enumerate(labels.NAMES):
+        counts[name] = (drawn["label"] == value) & ~drawn["reserve"]
+    return counts.groupby(["unit", "split"])[[*labels.NAMES, "reserve"]].sum().reset_index()
+
+
+def stand_in(drawn: pd.DataFrame, size: int) -> np.ndarray:
+    """Choose the patches of a split's store among those that could be read: of each class the first by rank.
 
     Parameters
     ----------
@@ -185,14 +235,13 @@ def stand_in(drawn: pd.DataFrame, size: int) -> tuple[np.ndarray, int]:
 
     Returns
     -------
-    Row numbers in the order of the store, equally many of each class, classes in turn; and how many reserves are among
-    them.
+    Row numbers in the order of the store: equally many of each class, classes in turn; fewer than `size` if a class has
+    too few.
     """
     label, rank = drawn["label"].to_numpy(), drawn["rank"].to_numpy()
     classes = [np.flatnonzero(label == value) for value in range(len(labels.NAMES))]
     count = min(size // len(labels.NAMES), *(len(rows) for rows in classes))
-    chosen = np.stack([rows[np.argsort(rank[rows])][:count] for rows in classes], axis=1).ravel()
-    return chosen, int((rank[chosen] >= len(chosen)).sum())
+    return np.stack([rows[np.argsort(rank[rows])][:count] for rows in classes], axis=1).ravel()
 
 
 def check_disjoint(tables: dict[str, pd.DataFrame], *, by: str) -> list[str]:

@@ -212,16 +212,20 @@ def test_reserves_of_a_pool_divided_by_patch_are_of_one_split_each() -> None:
 def test_reserves_stand_in_for_what_cannot_be_read() -> None:
     drawn, _ = sampling.draw(pooled(), SIZES, allow_fewer=False, reserve=0.02)
     train = drawn[drawn["split"] == "train"].reset_index(drop=True)
-    rows, reserves = sampling.stand_in(train, 40)
-    assert train["rank"][rows].tolist() == list(range(40)) and reserves == 0
+    assert train["rank"][sampling.stand_in(train, 40)].tolist() == list(range(40))
     readable = train[~train["rank"].isin([0, 5, 7])].sample(frac=1, random_state=1).reset_index(drop=True)
-    rows, reserves = sampling.stand_in(readable, 40)
-    assert reserves == 3 and len(rows) == 40
+    rows = sampling.stand_in(readable, 40)
     assert readable["label"][rows].tolist() == [0, 1] * 20
     assert readable["rank"][rows].tolist()[::2] == list(range(2, 42, 2))
+    assert readable["rank"][rows].tolist()[1::2] == [1, 3, *range(9, 45, 2)]
     few = readable[(readable["label"] == 0) | (readable["rank"] < 11)].reset_index(drop=True)
-    rows, _ = sampling.stand_in(few, 40)
-    assert readable["label"][rows].size == 2 * int((few["label"] == 1).sum())
+    rows = sampling.stand_in(few, 40)
+    assert few["label"][rows].tolist() == [0, 1] * int((few["label"] == 1).sum())
+
+
+def test_nothing_is_held_in_reserve_for_nothing() -> None:
+    assert [sampling.reserve_of(wanted, 0.02) for wanted in (0, 1, 400, 401, 35_000)] == [0, 8, 8, 9, 700]
+    assert sampling.reserve_of(35_000, 0) == 0
 
 
 def test_millions_are_drawn_as_a_full_sort_would_ties_included() -> None:
