@@ -15,7 +15,8 @@ import tifffile
 # libjpeg's, largest first.
 SCALES = (8, 4, 2, 1)
 # What OpenSlide calls the vendors whose levels are a TIFF directory each, with a plain grid of tiles.
-VENDORS = ("aperio", "generic-tiff", "philips")
+APERIO = "aperio"
+VENDORS = (APERIO, "generic-tiff", "philips")
 JPEG, RGB, YCBCR = 7, 2, 6
 # TIFF states the colour space, but libjpeg looks for it in an Adobe marker; its last byte is 0 for RGB, 1 for YCbCr.
 ADOBE = {
@@ -120,7 +121,7 @@ def open_level(path: Path, vendor: str, width: int, height: int) -> TiledLevel |
         with tifffile.TiffFile(path) as tiff:
             pages = [page for page in tiff.pages if isinstance(page, tifffile.TiffPage)]
             page = next((page for page in pages if _shows(page, width, height)), None)
-            if page is None:
+            if page is None or (vendor == APERIO and _lacks_tiles(pages[: pages.index(page)])):
                 return None
             tables = page.jpegtables or START + b"\xff\xd9"
             columns, rows = -(-page.imagewidth // page.tilewidth), -(-page.imagelength // page.tilelength)
@@ -143,3 +144,12 @@ def _shows(page: tifffile.TiffPage, width: int, height: int) -> bool:
         and 0 <= page.imagewidth - width < page.tilewidth
         and 0 <= page.imagelength - height < page.tilelength
     )
+
+
+def _lacks_tiles(finer: list[tifffile.TiffPage]) -> bool:
+    """Tell whether the scanner left tiles out of finer levels.
+
+    What Aperio's coarser levels then hold at these places is not what they should show; OpenSlide makes it up anew from
+    the finer level.
+    """
+    return any(page.is_tiled and 0 in page.databytecounts for page in finer)

@@ -8,7 +8,7 @@ import openslide
 import pandas as pd
 import pytest
 from scanner_files import SCANNERS, Scanner
-from slide_files import FORMATS, LEFT_OUT, TILE, UM_PER_PX, generic, set_tile
+from slide_files import FORMATS, LEFT_OUT, TILE, UM_PER_PX, aperio, generic, set_tile
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.slides.cut import cut_patches, plan_regions
@@ -144,6 +144,22 @@ def test_tiles_left_out_of_a_coarser_level_are_background_or_taken_from_the_fine
             assert np.abs(image - expected.astype(float)).mean() < 4
         else:
             assert (image == 255).all()
+
+
+def test_where_aperio_left_out_a_finer_tile_the_coarser_one_is_openslide_s(tmp_path: Path) -> None:
+    """OpenSlide does not trust what such a tile holds; the levels' own tiles alone would not tell."""
+    path = tmp_path / "slide.svs"
+    aperio(subsampling=(2, 2))(path)
+    # Under the tile of level 1 that holds least, which is compared with OpenSlide's last of all.
+    set_tile(path, 3 * 5 + 4, offset=0, length=0)
+    rows = pd.DataFrame([(x, y) for y in (0, 2 * TILE) for x in (0, 2 * TILE, 4 * TILE)], columns=["x", "y"])
+    rows = rows.assign(side=128, level=1)
+    with openslide.OpenSlide(path) as outsider:
+        expected = [
+            on_white(outsider.read_region(place, 1, (64, 64))) for place in zip(rows["x"], rows["y"], strict=True)
+        ]
+    for image, pixels in zip(cut_all(path, rows, 64), expected, strict=True):
+        assert (image == pixels).all()
 
 
 def test_jpeg_2000_in_a_tiff_of_no_vendor_is_refused_by_name(tmp_path: Path, refused) -> None:
