@@ -6,10 +6,12 @@ cuts 10 and 10,000 patches. Each step runs in a process of its own and prints it
 
 import json
 import re
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -91,9 +93,10 @@ def cut(slide: Path, folder: Path, count: int, output_size: int) -> int:
 
 
 def peak_of_memory() -> float:
-    """Return this process's peak in MB; getrusage would count its parent's before it began."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
+    """Return the peak of this process and of its largest child in MB; pages that both use count twice."""
+    status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before this one began
+    own, child = int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (own + child.ru_maxrss) / 1024
 
 
 def measured(function: Callable[..., Any], *arguments: Any) -> tuple[float, float, Any]:
@@ -105,8 +108,8 @@ def measured(function: Callable[..., Any], *arguments: Any) -> tuple[float, floa
 
 def apart(what: str, function: Callable[..., Any], *arguments: Any) -> None:
     """Measure a call in a fresh process, and print."""
-    with get_context("spawn").Pool(1) as pool:
-        seconds, peak, result = pool.apply(measured, (function, *arguments))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        seconds, peak, result = pool.submit(measured, function, *arguments).result()
     print(f"{what:60} {seconds:7.1f} s {peak:7.0f} MB {result or '':>9}", flush=True)
 
 

@@ -44,7 +44,8 @@ def one_line(error: Exception, log: str) -> str:
         return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
     if isinstance(error, MemoryError):
         return "out of memory; give the job more, or make it smaller in the config"
-    logger.handlers[0].stream.write("".join(traceback.format_exception(error)))  # type: ignore[attr-defined]
+    for handler in logger.handlers[:1]:
+        handler.stream.write("".join(traceback.format_exception(error)))  # type: ignore[attr-defined]
     return f"{type(error).__name__}: {' '.join(str(error).split())} (a defect of pathgen-smk: please report {log})"
 
 

@@ -5,6 +5,7 @@ What cannot be read does not end the job: such patches are left out, and the sli
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import Progress
 from pathgen_smk.errors import InputError, PassingError
+from pathgen_smk.isolation import streamed
 from pathgen_smk.slides import cut
 from pathgen_smk.slides.reader import open_slide
 from pathgen_smk.stores import StoreAttributes, StoreWriter, writing
@@ -82,21 +84,30 @@ def cut_slide(
     """
     readable, problems = np.ones(len(rows), bool), []
     _check_unchanged(path, state)
-    with open_slide(path) as slide:
-        regions = cut.plan_regions(slide, rows, output_size=writer.patch_size, decoding=decoding)
-        images = cut.cut_patches(regions, rows, output_size=writer.patch_size, filter_name=filter_name)
-        for number, image in enumerate(images):
-            if isinstance(image, InputError):
-                readable[number] = False
-                problems.append(str(image))
-            else:
-                writer.add(image)
-            progress.advance()
+    patches = streamed(read_patches, path, rows, writer.patch_size, filter_name, decoding)
+    decoder = next(patches)
+    for number, image in enumerate(patches):
+        if isinstance(image, InputError):
+            readable[number] = False
+            problems.append(str(image))
+        else:
+            writer.add(image)
+        progress.advance()
     _check_unchanged(path, state)
-    logger.info(f"slide {path}: {readable.sum():,} of {len(rows):,} patches cut, decoder: {regions.decoder}")
+    logger.info(f"slide {path}: {readable.sum():,} of {len(rows):,} patches cut, decoder: {decoder}")
     reasons = [f"{len(problems)} of {len(rows)} patches left out", *ledger.some_of(problems)] if problems else []
     status = ledger.UNREADABLE_REGION if problems else ledger.USED
-    return rows[readable], ledger.entry(str(rows["slide_id"].iloc[0]), status, reasons, decoder=regions.decoder)
+    return rows[readable], ledger.entry(str(rows["slide_id"].iloc[0]), status, reasons, decoder=decoder)
+
+
+def read_patches(
+    path: Path, rows: pd.DataFrame, output_size: int, filter_name: str, decoding: str
+) -> Iterator[str | np.ndarray | InputError]:
+    """Yield how the slide is decoded, then the patch of each row, or why it cannot be read."""
+    with open_slide(path) as slide:
+        regions = cut.plan_regions(slide, rows, output_size=output_size, decoding=decoding)
+        yield regions.decoder
+        yield from cut.cut_patches(regions, rows, output_size=output_size, filter_name=filter_name)
 
 
 def _check_unchanged(path: Path, state: list[int]) -> None:

@@ -17,6 +17,7 @@ from pathgen_smk.cohort.download import local_copy
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import track
 from pathgen_smk.errors import PassingError
+from pathgen_smk.isolation import called
 from pathgen_smk.slides import index, tissue_mask
 from pathgen_smk.slides.annotations import Request, load_annotation
 from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
@@ -43,7 +44,7 @@ def main(
             continue
         try:
             with local_copy(row["path"], scratch=scratch, md5=row["md5"]) as path:
-                patches, pictures[slide_id], found[slide_id] = index_slide(path, row, **settings)
+                patches, pictures[slide_id], found[slide_id] = called(index_slide, path, row, **settings)
             tables.append(patches)
         except (MemoryError, PassingError):
             raise
