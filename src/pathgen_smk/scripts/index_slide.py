@@ -82,8 +82,9 @@ def index_slide(
     boxes = index.grid_boxes(known.width, known.height, grid)
     share = index.tissue_share(found, boxes, tissue["downsample"])
     kept, label = index.label_patches(
-        boxes, share, area.tumour, min_tissue_share=tissue["min_share"], rule=label_rule, threshold=threshold
-    )
+        boxes, share, area.tumour, min_tissue_share=tissue["min_share"], rule=label_rule, threshold=threshold,
+        tumour_beyond_tissue=not area.weak,
+    )  # fmt: skip
     status, reasons = ledger.judge(
         row,
         tumour_is_annotated=not area.tumour.is_empty,

@@ -85,14 +85,16 @@ def label_patches(
     min_tissue_share: float,
     rule: str,
     threshold: float,
+    tumour_beyond_tissue: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which boxes hold a patch, and the label of each box.
 
-    A box holds a patch if its share of `tissue` is positive and at least `min_tissue_share`, or if it is tumour: the
-    pathologist's outline goes before the mask. A patch that is not tumour under the label `rule` is normal.
+    A box holds a patch if its share of `tissue` is positive and at least `min_tissue_share`, or, with
+    `tumour_beyond_tissue`, if it is tumour: a pathologist's outline goes before the mask. A patch
+    that is not tumour under the label `rule` is normal.
     """
     is_tumour = plugins.load("slides.labels", rule).is_tumour(tumour, boxes.astype(float), threshold=threshold)
-    kept = is_tumour | ((tissue > 0) & (tissue >= min_tissue_share))
+    kept = (is_tumour & tumour_beyond_tissue) | ((tissue > 0) & (tissue >= min_tissue_share))
     return kept, np.where(is_tumour, labels.TUMOUR, labels.NORMAL).astype(np.uint8)
 
 

@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 
 from pathgen_smk.slides.annotations import Request, combine, geojson, load_annotation, mask
+from pathgen_smk.slides.index import label_patches
 from pathgen_smk.slides.labels import any_overlap
 
 SIZE = (3000, 2000)
@@ -243,8 +244,20 @@ print(found.tumour.area, re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status"
     assert int(peak) < 500_000  # kB
 
 
-def test_without_annotation_the_slides_label_is_that_of_all_of_it() -> None:
-    tumour = load_annotation(None, "none", Request(["Tumor"], [], [], SIZE, slide_label="tumour")).tumour
-    assert tumour.area == SIZE[0] * SIZE[1]
+def test_without_annotation_the_slides_label_is_that_of_all_its_tissue() -> None:
+    found = load_annotation(None, "none", Request(["Tumor"], [], [], SIZE, slide_label="tumour"))
+    assert found.tumour.area == SIZE[0] * SIZE[1] and found.weak and not load_annotation(None, "mask", REQUEST).weak
+    boxes, tissue = np.array([[0, 0, 256, 256], [256, 0, 512, 256]]), np.array([0.0, 0.4])
+    for beyond, expected in ((False, [False, True]), (True, [True, True])):
+        kept, label = label_patches(
+            boxes,
+            tissue,
+            found.tumour,
+            min_tissue_share=0,
+            rule="any_overlap",
+            threshold=0,
+            tumour_beyond_tissue=beyond,
+        )  # fmt: skip
+        assert kept.tolist() == expected and label.tolist() == [1, 1]
     assert load_annotation(None, "none", Request(["Tumor"], [], [], SIZE, slide_label="normal")).tumour.is_empty
     assert load_annotation(None, "asap_xml", REQUEST).tumour.is_empty

@@ -3,7 +3,7 @@
 A module that sets ``WITHOUT_FILE = True`` is asked also where a slide has no annotation, with None for the path.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -91,12 +91,15 @@ class Annotation:
         Outlines of fewer than three distinct points, or without area: they enclose nothing.
     beyond
         Outlines that reach beyond the slide, and were cut off there.
+    weak
+        Whether it is the slide's label alone, which says nothing of where the tissue is.
     """
 
     tumour: shapely.Geometry
     mended: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
+    weak: bool = False
 
     def remarks(self) -> list[str]:
         """Return what people should know of it, a line a remark."""
@@ -117,8 +120,9 @@ def load_annotation(path: Path | None, format_name: str, request: Request) -> An
         If the file cannot be read as `format_name`.
     """
     form = plugins.load("slides.annotations", format_name)
-    outlines = form.read(path, request) if path or getattr(form, "WITHOUT_FILE", False) else []
-    return combine(outlines, request.slide_size)
+    weak = getattr(form, "WITHOUT_FILE", False)
+    outlines = form.read(path, request) if path or weak else []
+    return replace(combine(outlines, request.slide_size), weak=weak)
 
 
 def combine(outlines: list[Outline], slide_size: tuple[int, int] | None = None) -> Annotation:
