@@ -26,12 +26,13 @@ rule train_classifier:
         runtime=120,
         gpu=config["compute"]["gpus"],
     params:
-        code=code_of_classifier("train_classifier"),
-        checkpoint=f"{RESULTS}/checkpoints/classifiers/{Run.PATTERN}.pt",
+        code=code_of_classifier("train_classifier", "augmentation"),
+        running=f"{RESULTS}/running/classifier-{Run.PATTERN.replace('/', '-')}",
+        events=f"{RESULTS}/tensorboard/classifiers/{Run.PATTERN}",
         counts=counts_of_run,
         run=lambda wildcards: EXPERIMENT.run_of(wildcards).plain(),
         classifier=lambda wildcards: config["classifiers"][wildcards.classifier],
-        compute=some(config["compute"], "device", "precision", "threads"),
+        compute=COMPUTE,
     script:
         "../src/pathgen_smk/scripts/train_classifier.py"
 
@@ -55,7 +56,7 @@ rule predict_patches:
         gpu=config["compute"]["gpus"],
     params:
         code=code_of_classifier("predict_patches"),
-        compute=some(config["compute"], "device", "precision", "threads"),
+        compute=COMPUTE,
     script:
         "../src/pathgen_smk/scripts/predict_patches.py"
 

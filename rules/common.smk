@@ -1,10 +1,12 @@
 """What the rules share: the checked config, the sheet, the experiment's files, input functions. No rules."""
 
 import fcntl
+import json
 import os
 import re
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -80,23 +82,29 @@ def some(settings, *names):
     return {name: settings[name] for name in names}
 
 
+# How tensors are computed; the number of GPUs is a resource.
+COMPUTE = some(config["compute"], "device", "precision", "threads", "execution", "deterministic")
+
+
 def memory_mb(base, factor):
     """Return a memory request: so many MB, and so many times the input; more with each attempt."""
     return lambda wildcards, input, attempt: int((base + factor * input.size_mb) * attempt)
 
 
-def code_of_gan(script):
-    """Return a parameter: the digest of what a script uses, the generator's architecture included."""
-    return lambda wildcards: code_digest(
-        script, f"models.generators.{config['generators'][wildcards.generator]['architecture']}"
-    )
+def code_of_gan(script, *uses):
+    """Return a parameter: the digest of what a script uses, the architecture and other chosen modules included."""
+    return lambda wildcards: code_digest(script, *chosen_modules("generators", wildcards.generator, uses))
 
 
-def code_of_classifier(script):
-    """Return a parameter: the digest of what a script uses, the classifier's architecture included."""
-    return lambda wildcards: code_digest(
-        script, f"models.classifiers.{config['classifiers'][wildcards.classifier]['architecture']}"
-    )
+def code_of_classifier(script, *uses):
+    """Return a parameter, as `code_of_gan`."""
+    return lambda wildcards: code_digest(script, *chosen_modules("classifiers", wildcards.classifier, uses))
+
+
+def chosen_modules(section, name, uses):
+    """Return the modules of the library that a model's settings choose: its architecture, and what else is used."""
+    packages = {"architecture": f"models.{section}", "augmentation": "training.augmentations"}
+    return [f"{packages[key]}.{config[section][name][key]}" for key in ("architecture", *uses)]
 
 
 def rows_of_unit(*columns):
@@ -196,6 +204,14 @@ onstart:
         print(line, file=sys.stderr)
 
 
+def report_warnings():
+    """Print what the trainings of this experiment's GANs warn of."""
+    for generator, seed, label in product(EXPERIMENT.generators, config["seeds"], LABELS):
+        training = Path(RESULTS, "gans", generator, f"seed{seed}", label, "training.json")
+        for line in json.loads(training.read_text(encoding="utf-8"))["warnings"] if training.is_file() else ():
+            print(f"WARNING: GAN {generator}, {label}, seed {seed}: {line}", file=sys.stderr)
+
+
 def report_refusals():
     """Print a line on slides that were refused; return whether they are more than the config allows."""
     drawn = Path(RESULTS, "sampling/drawn.csv")
@@ -214,6 +230,7 @@ def report_refusals():
 
 
 onsuccess:
+    report_warnings()
     if report_refusals():
         sys.exit(1)
 

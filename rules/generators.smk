@@ -15,6 +15,7 @@ rule train_gan:
         discriminator="<results>/gans/{generator}/seed{seed}/{label}/discriminator.safetensors",
         history="<results>/gans/{generator}/seed{seed}/{label}/history.csv",
         samples="<results>/gans/{generator}/seed{seed}/{label}/samples.npz",
+        summary="<results>/gans/{generator}/seed{seed}/{label}/training.json",
     log:
         "<logs>/train_gan/{generator}/seed{seed}/{label}.log",
     benchmark:
@@ -27,12 +28,13 @@ rule train_gan:
         runtime=360,
         gpu=config["compute"]["gpus"],
     params:
-        code=code_of_gan("train_gan"),
+        code=code_of_gan("train_gan", "augmentation"),
         # Outside the outputs, which Snakemake deletes when a job fails.
-        checkpoint=f"{RESULTS}/checkpoints/gans/{{generator}}/seed{{seed}}/{{label}}.pt",
+        running=f"{RESULTS}/running/gan-{{generator}}-seed{{seed}}-{{label}}",
+        events=f"{RESULTS}/tensorboard/gans/{{generator}}/seed{{seed}}/{{label}}",
         amount=EXPERIMENT.gan_amount,
         gan=lambda wildcards: config["generators"][wildcards.generator],
-        compute=some(config["compute"], "device", "precision", "threads"),
+        compute=COMPUTE,
     script:
         "../src/pathgen_smk/scripts/train_gan.py"
 
@@ -57,7 +59,7 @@ rule generate_patches:
     params:
         code=code_of_gan("generate_patches"),
         batch_size=256,
-        compute=some(config["compute"], "device", "precision", "threads"),
+        compute=COMPUTE,
     script:
         "../src/pathgen_smk/scripts/generate_patches.py"
 
@@ -66,6 +68,7 @@ rule plot_gan:
     input:
         history="<results>/gans/{generator}/seed{seed}/{label}/history.csv",
         samples="<results>/gans/{generator}/seed{seed}/{label}/samples.npz",
+        summary="<results>/gans/{generator}/seed{seed}/{label}/training.json",
     output:
         curves=report(
             "<results>/figures/gans/{generator}/seed{seed}/{label}-curves.png",

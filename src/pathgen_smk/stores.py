@@ -72,6 +72,11 @@ class StoreWriter:
         if len(self._block) * image.nbytes >= WRITE_BYTES:
             self._flush()
 
+    def extend(self, images: np.ndarray) -> None:
+        """Append images, (N, S, S, 3) uint8."""
+        self._flush()
+        self._write(images)
+
     @property
     def count(self) -> int:
         """How many images there are so far."""
@@ -97,11 +102,14 @@ class StoreWriter:
 
     def _flush(self) -> None:
         if self._block:
-            if self._written + len(self._block) > len(self._images):
-                raise ValueError(f"{self._file.filename}: more images than its {len(self._images)} places")
-            self._images[self._written : self._written + len(self._block)] = np.stack(self._block)
-            self._written += len(self._block)
+            self._write(np.stack(self._block))
             self._block = []
+
+    def _write(self, images: np.ndarray) -> None:
+        if self._written + len(images) > len(self._images):
+            raise ValueError(f"{self._file.filename}: more images than its {len(self._images)} places")
+        self._images[self._written : self._written + len(images)] = images
+        self._written += len(images)
 
     def _cut_off(self) -> None:
         """Copy the images into a dataset of their number; a contiguous one cannot shrink."""
@@ -229,6 +237,67 @@ def read_first(path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     labels = read_table(path)["label"].to_numpy()[:count]
     return read_images(path, np.arange(len(labels))), labels
+
+
+class StoredPatches:
+    """The first patches of several stores, one store after another, of which images are read only when asked for.
+
+    Parameters
+    ----------
+    parts
+        (store, how many of its first patches).
+    label
+        Only patches of this label; None: all.
+
+    Attributes
+    ----------
+    labels
+        (N,) uint8.
+    shape
+        Of the images, (N, S, S, 3).
+
+    Raises
+    ------
+    InputError
+        If a file is not a store, or the images of two have different sizes.
+    """
+
+    def __init__(self, parts: list[tuple[Path, int]], label: int | None = None) -> None:
+        labels, numbers, sizes = [], [], {}
+        for number, (path, count) in enumerate(parts):
+            found = read_table(path)["label"].to_numpy()[:count]
+            rows = np.arange(len(found)) if label is None else np.flatnonzero(found == label)
+            labels.append(found[rows])
+            numbers.append(np.column_stack([np.full(len(rows), number), rows]))
+            with _open(path) as file:
+                sizes[file["images"].shape[1:]] = path
+        if len(sizes) != 1:
+            raise InputError(f"stores {', '.join(str(path) for path, _ in parts)}: their images differ in size: {list(sizes)}")
+        self.labels = np.concatenate(labels)
+        self.shape = (len(self.labels), *next(iter(sizes)))
+        self._numbers = np.concatenate(numbers)  # (N, 2): which store, which of its rows
+        self._images = [_mapped_images(path) for path, _ in parts]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images of these patches, (len(rows), S, S, 3) uint8, in this order."""
+        result = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        wanted = self._numbers[rows]
+        for number, images in enumerate(self._images):
+            places = np.flatnonzero(wanted[:, 0] == number)
+            places = places[np.argsort(wanted[places, 1], kind="stable")]  # as they lie on disk
+            result[places] = images[wanted[places, 1]]
+        return result
+
+
+def _mapped_images(path: Path) -> np.ndarray:
+    """Return a store's images without reading them; those of a store that is not contiguous are read."""
+    with _open(path) as file:
+        images = file["images"]
+        offset = images.id.get_offset()
+        if offset is None or images.size == 0:
+            return images[...]
+        shape = images.shape
+    return np.memmap(path, np.uint8, "r", offset, shape)
 
 
 def content_digest(path: Path) -> str:

@@ -2,16 +2,14 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pathgen_smk.errors import InputError
+from pathgen_smk.processes import end_with
 
 logger = logging.getLogger("pathgen_smk")
 
@@ -64,21 +62,8 @@ def _log_to(name: str, log: Path) -> None:
 
 def _end_with_parent() -> None:
     """End this job soon after the Snakemake process that started it died, so that a restarted run is alone."""
-    parent = int(os.environ.get(PARENT_VARIABLE, "0"))
-    if not parent:
-        return
-
-    def watch() -> None:
-        while True:
-            try:
-                os.kill(parent, 0)
-            except ProcessLookupError:
-                os.kill(os.getpid(), signal.SIGKILL)
-            except PermissionError:
-                return
-            time.sleep(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    if parent := int(os.environ.get(PARENT_VARIABLE, "0")):
+        end_with(parent)
 
 
 def last_errors(logs: Path, since: float) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 logger = logging.getLogger("pathgen_smk")
@@ -35,8 +35,8 @@ class Progress:
         self.done += count
         self._first = self.done
 
-    def advance(self, count: int = 1, note: str = "") -> None:
-        """Count `count` more units as done, and print a line if the last one is old enough or all is done."""
+    def advance(self, count: int = 1, note: Callable[[], str] = str) -> None:
+        """Count `count` more units as done; if the last line is old enough or all is done, print one with a note."""
         self.done += count
         now = time.monotonic()
         if now - self._last < self.every and self.done < self.total:
@@ -44,7 +44,7 @@ class Progress:
         self._last = now
         rate = (self.done - self._first) / max(now - self._start, 1e-9)
         left = (self.total - self.done) / rate if rate else float("inf")
-        parts = [f"{self.task}: {self.done:,} of {self.total:,} {self.unit}", f"{rate:,.3g} {self.unit}/s", note]
+        parts = [f"{self.task}: {self.done:,} of {self.total:,} {self.unit}", f"{rate:,.3g} {self.unit}/s", note()]
         parts.append(f"{clock(left)} left" if self.done < self.total else f"took {clock(now - self._start)}")
         logger.info(" | ".join(part for part in parts if part))
 

@@ -1,5 +1,6 @@
 """The figures; each function takes arrays or tables and writes one PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -51,14 +52,20 @@ def save_samples(path: Path, samples: dict[int, np.ndarray], title: str) -> None
     _save(figure, path)
 
 
-def save_gan_curves(path: Path, history: pd.DataFrame, title: str) -> None:
-    """Draw the losses and the discriminator's mean scores of a GAN over the epochs."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    losses, scores = figure.subplots(1, 2)
+def save_gan_curves(path: Path, history: pd.DataFrame, title: str, warnings: Sequence[str] = ()) -> None:
+    """Draw a GAN's losses, its discriminator's mean scores and its samples' health over the epochs, and warnings."""
+    figure = Figure(figsize=(15, 4 + 0.3 * len(warnings)), layout="constrained")
+    losses, scores, health = figure.subplots(1, 3)
     _lines(losses, history, {"loss_discriminator": "discriminator", "loss_generator": "generator"}, "loss")
     _lines(scores, history, {"score_real": "on originals", "score_fake": "on synthetics"}, "discriminator's mean score")
     scores.set_ylim(0, 1)
-    figure.suptitle(title)
+    _lines(health, history, {"diversity": "diversity"}, "samples' differences, as a share of originals'")
+    health.set_ylim(bottom=0)
+    changes = health.twinx()
+    changes.plot(history["epoch"], history["movement"], color="C1", label="movement")
+    changes.set(ylabel="change of fixed samples, grey levels an epoch", ylim=(0, None))
+    changes.legend(loc="lower right")
+    figure.suptitle("\n".join([title, *(f"WARNING: {line}" for line in warnings)]))
     _save(figure, path)
 
 

@@ -1,6 +1,5 @@
 """Draw a store of synthetic patches from the generators of both classes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 
 from pathgen_smk import files, stores
 from pathgen_smk.console.job import job
-from pathgen_smk.console.progress import track
+from pathgen_smk.console.progress import Progress
 from pathgen_smk.labels import NAMES
 from pathgen_smk.training import device
 from pathgen_smk.training.generate import generate, latent_seeds
@@ -22,13 +21,9 @@ def main(
     """Write `amount` synthetic patches, classes in turn; `originals` only says at which scale they are."""
     device_used = device.prepare(**compute)
     each = amount // len(NAMES)
-    seeds = [latent_seeds(each, seed, name, label, split) for label in NAMES]
-    table = pd.DataFrame({"label": np.tile(range(len(NAMES)), each), "latent_seed": np.stack(seeds, axis=1).ravel()})
+    seeds = np.stack([latent_seeds(each, seed, name, label, split) for label in NAMES], axis=1)
+    table = pd.DataFrame({"label": np.tile(range(len(NAMES)), each), "latent_seed": seeds.ravel()})
     models = [load_model(weights[label], package="models.generators") for label in NAMES]
-    streams = [
-        generate(model, drawn, batch_size=batch_size, compute=device_used)
-        for model, drawn in zip(models, seeds, strict=True)
-    ]
     known = stores.read_attributes(originals)
     attributes = stores.StoreAttributes(
         source="generator",
@@ -37,14 +32,12 @@ def main(
         config_digest=files.digest_of([name, seed, split, amount]),
         generator_digest=" ".join(files.digest_of_file(weights[label]) for label in NAMES),
     )
-    images = track(interleave(streams), f"generating {store.stem}", amount, "images")
-    stores.write_store(store, images, table, attributes)
-
-
-def interleave(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
-    """Yield from each stream in turn."""
-    for images in zip(*streams, strict=True):
-        yield from images
+    progress = Progress(f"generating {store.stem}", len(table), "images")
+    with stores.writing(store, len(table), known.patch_size) as writer:
+        for images in generate(models, seeds, batch_size=batch_size, compute=device_used):
+            writer.extend(images)
+            progress.advance(len(images))
+        writer.finish(table, attributes)
 
 
 if __name__ == "__main__":

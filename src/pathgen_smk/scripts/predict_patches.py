@@ -17,7 +17,7 @@ def main(*, weights: Path, store: Path, predictions: Path, compute: dict) -> Non
     model = load_model(weights, package="models.classifiers")
     table = stores.read_table(store)[["slide_id", "patient_id", "x", "y", "label"]]
     table.insert(0, "patch", range(len(table)))
-    table["p_tumour"] = predict(model, stores.read_images(store, np.arange(len(table))), device_used)
+    table["p_tumour"] = predict(model, stores.StoredPatches([(store, len(table))]), device_used)
     table["predicted"] = np.where(table["p_tumour"] > 0.5, labels.TUMOUR, labels.NORMAL)
     files.write_text(predictions, table.to_csv(index=False, float_format="%.6f"))
 

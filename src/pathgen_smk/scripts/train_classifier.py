@@ -1,37 +1,43 @@
 """Train one classifier on one arm's patches."""
 
+import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pathgen_smk import files, plugins, seeding, stores
 from pathgen_smk.console.job import job
-from pathgen_smk.training import device
+from pathgen_smk.console.monitor import monitor_classifier
+from pathgen_smk.training import device, parallel
 from pathgen_smk.training.checkpoint import Checkpoint
-from pathgen_smk.training.classifier import ClassifierSettings, ClassifierTrainer, LabelledImages
+from pathgen_smk.training.classifier import ClassifierSettings, ClassifierTrainer
 from pathgen_smk.training.weights import save_model
 
 
 def main(
-    *, train: list[tuple[Path, int]], validate: list[tuple[Path, int]], outputs: dict[str, Path], checkpoint: Path,
-    run: dict, classifier: dict, code: str, compute: dict,
+    group: parallel.Group, *, train: list[tuple[Path, int]], validate: list[tuple[Path, int]],
+    outputs: dict[str, Path], running: Path, events: Path, run: dict, classifier: dict, code: str, compute: dict,
+    monitoring: dict,
 ) -> None:  # fmt: skip
     """Train on the first patches of each (store, count) of `train`; `classifier` is its config section.
 
-    Writes the `outputs`: weights, history, and a summary of what was kept.
+    Writes the `outputs`: weights, history, and a summary of what was kept. While it trains its state, history and curves
+    are in `running`.
     """
-    device_used = device.prepare(**compute)
+    device_used = device.prepare(**compute, rank=group.rank)
     settings = {key: value for key, value in classifier.items() if key not in ("architecture", "options")}
-    training, validation = load(train), load(validate)
+    training, validation = stores.StoredPatches(train), stores.StoredPatches(validate)
     # The arms of one seed begin with the same weights, so that they differ in their patches alone.
     model = device.build_seeded(
         plugins.load("models.classifiers", classifier["architecture"]).Classifier,
-        classifier["options"] | {"image_size": training.images.shape[1]},
+        classifier["options"] | {"image_size": training.shape[1]},
         seeding.derive_seed(run["seed"], "classifier", run["classifier"], "weights"),
     )
     sources = [(stores.content_digest(path), count) for path, count in (*train, *validate)]
-    state = Checkpoint(checkpoint, files.digest_of([sources, run, classifier, code, str(device_used)]))
+    identity = [sources, run, classifier, code, str(device_used), group.size]
+    state = Checkpoint(running / "state.pt", files.digest_of(identity))
     trainer = ClassifierTrainer(
         f"classifier {run['arm']}",
         model,
@@ -40,34 +46,41 @@ def main(
         settings=ClassifierSettings(**settings),
         seed=seeding.derive_seed(run["seed"], "classifier", run["classifier"], run["arm"], "training"),
         compute=device_used,
+        group=group,
+        checkpoint_seconds=60 * monitoring["checkpoint_minutes"],
     )
-    kept = trainer.fit(state)
-    save_model(outputs["weights"], kept, package="models.classifiers", architecture=classifier["architecture"])
+    trainer.observe = monitor_classifier(running, events if monitoring["tensorboard"] else None)
+    trainer.fit(state)
+    if group.leads:
+        write(outputs, trainer, run, classifier["architecture"])
+        shutil.rmtree(running)
+
+
+def write(outputs: dict[str, Path], trainer: ClassifierTrainer, run: dict, architecture: str) -> None:
+    """Write what a training leaves behind."""
+    save_model(outputs["weights"], trainer.best_model, package="models.classifiers", architecture=architecture)
     files.write_text(outputs["history"], pd.DataFrame(trainer.history).to_csv(index=False))
     found = {"best_epoch": trainer.best_epoch, "best_validate_accuracy": trainer.best_accuracy}
-    files.write_json(
-        outputs["summary"], run | found | {"epochs_run": len(trainer.history), "compute": str(device_used)}
-    )
-    state.remove()
+    files.write_json(outputs["summary"], run | found | trainer.summary())
 
 
-def load(parts: list[tuple[Path, int]]) -> LabelledImages:
-    """Read the first patches of each store and put them one after another."""
-    read = [stores.read_first(path, count) for path, count in parts]
-    return LabelledImages(*(np.concatenate(arrays) for arrays in zip(*read, strict=True)))
+def arguments(job: Any) -> dict[str, Any]:
+    """Return what `main` takes of a job's inputs, outputs and parameters."""
+    counts = job.params.counts
+    parts = {
+        split: [(Path(path), count) for path, count in zip(job.input[split], counts[split], strict=True)]
+        for split in ("train", "validate")
+    }
+    return {
+        **parts,
+        "outputs": {key: Path(path) for key, path in job.output.items()},
+        "running": Path(job.params.running),
+        "events": Path(job.params.events),
+        "monitoring": job.config["monitoring"],
+    } | {key: job.params[key] for key in ("run", "classifier", "code", "compute")}
 
 
 if __name__ == "__main__":
     with job(f"train_classifier {snakemake.wildcards.arm}", snakemake.log[0]):
-        counts = snakemake.params.counts
-        parts = {
-            split: [(Path(path), count) for path, count in zip(snakemake.input[split], counts[split], strict=True)]
-            for split in ("train", "validate")
-        }
-        main(
-            train=parts["train"],
-            validate=parts["validate"],
-            outputs={key: Path(path) for key, path in snakemake.output.items()},
-            checkpoint=Path(snakemake.params.checkpoint),
-            **{key: snakemake.params[key] for key in ("run", "classifier", "code", "compute")},
-        )
+        processes = device.count_processes(snakemake.params.compute["device"], snakemake.resources.get("gpu", 0))
+        parallel.run(processes, partial(main, **arguments(snakemake)), backend="nccl")

@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from pathgen_smk import labels
-from pathgen_smk.console.progress import Progress
-from pathgen_smk.errors import InputError
-from pathgen_smk.training.checkpoint import Checkpoint
 from pathgen_smk.training.device import Compute, normalise
+from pathgen_smk.training.feed import Patches, chunks, make_feed
+from pathgen_smk.training.parallel import ALONE, Group
+from pathgen_smk.training.trainer import Trainer
 
 logger = logging.getLogger("pathgen_smk")
 EVALUATION_BATCH = 1024
+ROLE = "classifier"
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,17 @@ class ClassifierSettings:
     epochs: int = 50
     patience: int = 5
     batch_size: int = 128
+    micro_batch_size: int | None = None
     learning_rate: float = 0.001
     momentum: float = 0.9
     weight_decay: float = 0.0005
     schedule_steps: int = 2000
     schedule_factor: float = 0.5
-    checkpoint_seconds: float = 120.0
+    augmentation: str = "none"
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Images (N, S, S, 3) uint8 and labels (N,) uint8."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
-class ClassifierTrainer:
-    """A classifier, its optimiser and schedule, and the state of the training.
+class ClassifierTrainer(Trainer):
+    """A classifier, trained by SGD until its validation accuracy stays without a better value.
 
     Parameters
     ----------
@@ -59,142 +52,124 @@ class ClassifierTrainer:
         How to train.
     seed
         Of the shuffling.
-    compute
-        Where and how.
+    compute, group, checkpoint_seconds
+        See `Trainer`.
+
+    Attributes
+    ----------
+    best_epoch, best_accuracy, best_weights
+        Of the best epoch so far.
     """
+
+    MEASURES = ("train_loss", "train_accuracy")
 
     def __init__(
         self,
         name: str,
         model: nn.Module,
-        train: LabelledImages,
-        validate: LabelledImages,
+        train: Patches,
+        validate: Patches,
         *,
         settings: ClassifierSettings,
         seed: int,
         compute: Compute,
+        group: Group = ALONE,
+        checkpoint_seconds: float = 120.0,
     ) -> None:
-        self.name, self.settings, self.compute = name, settings, compute
-        self.model = compute.place(model)
-        self.train, self.validate = self._resident(train), self._resident(validate)
-        self.rng = compute.rng(seed)
-        self.optimiser = torch.optim.SGD(
-            model.parameters(),
-            settings.learning_rate,
-            settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        steps, factor = settings.schedule_steps, settings.schedule_factor
-        self.schedule = torch.optim.lr_scheduler.StepLR(self.optimiser, steps, factor)
-        self.history: list[dict[str, float]] = []
-        self.best_weights = copy.deepcopy(model.state_dict())
-        self.best_epoch, self.best_accuracy = 0, -1.0
+        # On the device, where a captured step reads it.
+        self._rate = torch.tensor(settings.learning_rate, device=compute.device)
 
-    def fit(self, checkpoint: Checkpoint) -> nn.Module:
-        """Train until the validation accuracy stays without a better value, and return the best epoch's model."""
-        self._resume(checkpoint)
-        progress = Progress(self.name, self.settings.epochs * len(self.train[0]), "images")
-        progress.skip(len(self.history) * len(self.train[0]))
-        saved = time.monotonic()
-        while len(self.history) < self.settings.epochs and not self._patience_is_over():
-            row = self._epoch(len(self.history) + 1)
-            self.history.append(row)
-            if row["validate_accuracy"] > self.best_accuracy:
-                self.best_accuracy, self.best_epoch = row["validate_accuracy"], int(row["epoch"])
-                self.best_weights = copy.deepcopy(self.model.state_dict())
-            progress.advance(
-                len(self.train[0]),
-                f"epoch {row['epoch']}/{self.settings.epochs} at most, loss {row['train_loss']:.3f}, "
-                f"validation accuracy {row['validate_accuracy']:.3f} (best {self.best_accuracy:.3f})",
+        def sgd(model: nn.Module) -> torch.optim.Optimizer:
+            return torch.optim.SGD(
+                model.parameters(), self._rate, settings.momentum, weight_decay=settings.weight_decay, fused=True
             )
-            if time.monotonic() - saved > self.settings.checkpoint_seconds:
-                checkpoint.save(self._state())
-                saved = time.monotonic()
-        logger.info(
-            f"{self.name}: stopped after epoch {len(self.history)}, kept epoch {self.best_epoch} "
-            f"with validation accuracy {self.best_accuracy:.4f}"
+
+        super().__init__(
+            name,
+            {ROLE: model},
+            sgd,
+            train,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            micro_batch_size=settings.micro_batch_size,
+            augmentation=settings.augmentation,
+            checkpoint_seconds=checkpoint_seconds,
+            seed=seed,
+            compute=compute,
+            group=group,
         )
-        self.model.load_state_dict(self.best_weights)
-        return self.model
+        self.settings = settings
+        self.best_epoch, self.best_accuracy = 0, -1.0
+        self.best_weights = copy.deepcopy(model.state_dict())
+        self._steps = 0
+        self._validate, self._validate_count = make_feed(validate, compute), len(validate.labels)
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        self.model.train()
-        start = time.monotonic()
-        images, label = self.train
-        order = torch.randperm(len(images), generator=self.rng, device=self.compute.device)
-        totals = torch.zeros(2, device=self.compute.device)
-        for rows in order.split(self.settings.batch_size):
-            totals += self._step(images[rows], label[rows]) * len(rows)
-        train_loss, train_accuracy = (totals / len(order)).tolist()
-        if not np.isfinite(train_loss):
-            raise InputError(f"{self.name}: the loss is no longer finite in epoch {epoch}; lower the learning rate")
-        rate = len(order) / (time.monotonic() - start)
-        validate_loss, validate_accuracy = self._evaluate(*self.validate)
-        return {
-            "epoch": epoch,
-            "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            "validate_loss": validate_loss,
-            "validate_accuracy": validate_accuracy,
-            "images_per_second": round(rate, 1),
-        }
+    @property
+    def best_model(self) -> nn.Module:
+        """The model with the weights of its best epoch."""
+        self.models[ROLE].load_state_dict(self.best_weights)
+        return self.models[ROLE]
 
-    def _step(self, images: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Update the model once; return (loss, accuracy) of the batch without waiting for them."""
-        with self.compute.autocast():
-            logits = self.model(normalise(images)).float()
-        loss = F.cross_entropy(logits, label)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        self.schedule.step()
-        return torch.stack([loss, (logits.argmax(1) == label).float().mean()]).detach()
+    def _before_step(self) -> None:
+        halvings = self._steps // self.settings.schedule_steps
+        self._rate.fill_(self.settings.learning_rate * self.settings.schedule_factor**halvings)
+        self._steps += 1
 
-    def _evaluate(self, images: torch.Tensor, label: torch.Tensor) -> tuple[float, float]:
-        logits = _logits(self.model, images, self.compute)
-        accuracy = (logits.argmax(1) == label).float().mean()
-        return F.cross_entropy(logits, label).item(), accuracy.item()
+    def _inputs(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return images, labels
 
-    def _patience_is_over(self) -> bool:
+    def _train_step(self, whole: int, *inputs: torch.Tensor) -> None:
+        for images, label in zip(*(tensor.split(self.micro_batch_size) for tensor in inputs), strict=True):
+            with self.compute.autocast():
+                logits = self._call[ROLE](normalise(images.permute(0, 3, 1, 2))).float()
+            loss = F.cross_entropy(logits, label, reduction="sum")
+            self._accumulate(ROLE, loss / whole)
+            self.totals.add_(torch.stack([loss.detach(), (logits.argmax(1) == label).sum()]))
+        self._update(ROLE)
+
+    def _end_epoch(self, epoch: int) -> dict[str, float]:
+        found = torch.zeros(2, device=self.compute.device)
+        for images, label in self._validate.batches(np.arange(self._validate_count), EVALUATION_BATCH):
+            logits = _logits(self.models[ROLE], images, self.compute)
+            found += torch.stack([F.cross_entropy(logits, label, reduction="sum"), (logits.argmax(1) == label).sum()])
+        loss, accuracy = self.group.agree((found.double() / self._validate_count).tolist())
+        if accuracy > self.best_accuracy:
+            self.best_accuracy, self.best_epoch = accuracy, epoch
+            self.best_weights = copy.deepcopy(self.models[ROLE].state_dict())
+        return {"validate_loss": loss, "validate_accuracy": accuracy}
+
+    def _is_finished(self) -> bool:
         return len(self.history) - self.best_epoch >= self.settings.patience
 
-    def _resident(self, data: LabelledImages) -> tuple[torch.Tensor, torch.Tensor]:
-        label = torch.from_numpy(data.labels.astype(np.int64)).to(self.compute.device)
-        return self.compute.resident(data.images), label
+    def _note(self) -> str:
+        text = f"loss {self.means()['train_loss']:.3f}"
+        if not self.history:
+            return text
+        last = self.history[-1]["validate_accuracy"]
+        return f"{text}, validation accuracy {last:.3f} (best {self.best_accuracy:.3f}, of epoch {self.best_epoch})"
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "best_weights": self.best_weights,
-            "best": [self.best_epoch, self.best_accuracy],
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "rng": self.rng.get_state(),
-            "history": self.history,
-        }
+    def _own_state(self) -> dict[str, Any]:
+        best = {"epoch": self.best_epoch, "accuracy": self.best_accuracy, "weights": self.best_weights}
+        return {"best": best, "steps": self._steps}
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        state = checkpoint.load()
-        if state is None:
-            return
-        self.model.load_state_dict(state["model"])
-        self.best_weights, self.history = state["best_weights"], state["history"]
-        self.best_epoch, self.best_accuracy = state["best"]
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.rng.set_state(state["rng"])
-        logger.info(f"{self.name}: resumed after epoch {len(self.history)} from {checkpoint.path}")
+    def _take_up(self, state: dict[str, Any]) -> None:
+        best = state["best"]
+        self.best_epoch, self.best_accuracy, self.best_weights = best["epoch"], best["accuracy"], best["weights"]
+        self._steps = state["steps"]
+        for group in self.optimisers[ROLE].param_groups:
+            group["lr"] = self._rate  # a loaded one is another tensor
 
 
-def predict(model: nn.Module, images: np.ndarray, compute: Compute) -> np.ndarray:
-    """Return the probability of tumour for images (N, S, S, 3) uint8, (N,) float32."""
-    logits = _logits(compute.place(model), compute.resident(images), compute)
-    return logits.softmax(1)[:, labels.TUMOUR].cpu().numpy()
+def predict(model: nn.Module, patches: Patches, compute: Compute) -> np.ndarray:
+    """Return the probability of tumour for each patch, (N,) float32."""
+    compute.place(model)
+    found = [_logits(model, images, compute).softmax(1) for images, _ in chunks(patches, compute, EVALUATION_BATCH)]
+    return torch.cat(found)[:, labels.TUMOUR].cpu().numpy()
 
 
 @torch.inference_mode()
 def _logits(model: nn.Module, images: torch.Tensor, compute: Compute) -> torch.Tensor:
+    """Return the logits of images (N, S, S, 3) uint8, (N, 2) float32."""
     model.eval()
     with compute.autocast():
-        return torch.cat([model(normalise(batch)).float() for batch in images.split(EVALUATION_BATCH)])
+        return model(normalise(images.permute(0, 3, 1, 2))).float()

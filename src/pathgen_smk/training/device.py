@@ -1,60 +1,109 @@
 """Where and how tensors are computed: device, precision, threads; explicit, and the same code for CPU and GPU."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from pathgen_smk.errors import InputError
 
 Model = TypeVar("Model")
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# How a training step runs: each operation as it comes; as one CUDA graph; compiled (and on a GPU one graph as well).
+EAGER, CAPTURED, COMPILED = "eager", "captured", "compiled"
+# Compute capabilities from which a card's tensor cores take a precision; older cards only emulate it.
+BF16_CAPABILITY, FP16_CAPABILITY = (8, 0), (7, 0)
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, and the precision of its matrix products (fp32 means no autocast)."""
+    """A device, and how it computes.
+
+    Attributes
+    ----------
+    device
+        Where.
+    precision
+        Of convolutions and matrix products; fp32 means no autocast.
+    execution
+        ``eager``, ``captured`` or ``compiled``.
+    deterministic
+        Whether the same training gives the same bits on a GPU; on a CPU it always does.
+    """
 
     device: torch.device
     precision: torch.dtype
+    execution: str = EAGER
+    deterministic: bool = False
+
+    @property
+    def captures(self) -> bool:
+        """Whether steps are captured as CUDA graphs."""
+        return self.device.type == "cuda" and self.execution != EAGER
 
     def autocast(self) -> AbstractContextManager:
         """Return the context in which models are called."""
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
 
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return what scales losses so that gradients do not vanish in fp16; it does nothing at other precisions."""
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        scaler.scale(torch.zeros((), device=self.device))  # makes its tensors, which the first step would do otherwise
+        return scaler
+
     def place(self, model: nn.Module) -> nn.Module:
         """Move a model to the device, in the memory layout that its convolutions are fastest with."""
         return model.to(self.device).to(memory_format=torch.channels_last)
+
+    def compiled(self, model: nn.Module) -> Callable[..., torch.Tensor]:
+        """Return what is called in the model's stead: itself, or its compiled form, which shares its weights."""
+        return torch.compile(model, dynamic=False) if self.execution == COMPILED else model
 
     def rng(self, seed: int) -> torch.Generator:
         """Return a generator on the device."""
         return torch.Generator(self.device).manual_seed(seed)
 
-    def resident(self, images: np.ndarray) -> torch.Tensor:
-        """Copy images (N, S, S, 3) uint8 to the device as (N, 3, S, S) uint8, channels last."""
-        return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
+    def free_bytes(self) -> int:
+        """Return how much memory of the device is free."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.mem_get_info(self.device)[0])
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    def peak_bytes(self) -> int | None:
+        """Return the most memory of a GPU that tensors took so far; None on a CPU, where the system counts it."""
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
-        threads = f", {torch.get_num_threads()} thread(s)" if self.device.type == "cpu" else ""
-        return f"{name}, {str(self.precision).removeprefix('torch.')}{threads}"
+        parts = [name, str(self.precision).removeprefix("torch."), self.execution]
+        parts += [f"{torch.get_num_threads()} thread(s)"] if self.device.type == "cpu" else []
+        return ", ".join(parts + ["deterministic"] * self.deterministic)
 
 
-def prepare(*, device: str, precision: str, threads: int) -> Compute:
-    """Choose the device and the precision, and set the number of CPU threads.
+def prepare(
+    *, device: str, precision: str, threads: int, execution: str = "auto", deterministic: bool = False, rank: int = 0
+) -> Compute:
+    """Choose the device and the precision, and set the process's number of CPU threads.
 
     Parameters
     ----------
     device
         ``cpu``, ``cuda`` (or ``cuda:1`` and so on), or ``auto``: a GPU if there is one.
     precision
-        ``fp32``, ``bf16``, or ``auto``: bf16 where the processor (AMX) or card computes in it, else fp32.
+        ``fp32``, ``bf16``, ``fp16``, or ``auto``: bf16 where the processor or card computes in it; else fp16 on a card
+        that does; else fp32.
     threads
         CPU threads; another number gives other last bits, so it is a setting of its own.
+    execution
+        ``eager``, ``captured`` (a CUDA graph; on a CPU the same as eager), ``compiled``, or ``auto``: captured on a GPU.
+    deterministic
+        On a GPU use only algorithms that give the same bits each time, which are slower.
+    rank
+        Of this process among those that train together: which of the GPUs is its own.
 
     Raises
     ------
@@ -64,23 +113,56 @@ def prepare(*, device: str, precision: str, threads: int) -> Compute:
     torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"compute.device is '{device}', but torch sees no GPU; set it to 'auto' or 'cpu'")
-    chosen = torch.device(device)
+    chosen = torch.device(f"cuda:{rank}" if device == "cuda" else device)
+    if chosen.type == "cuda":
+        _prepare_cuda(chosen, precision, deterministic)
     if precision == "auto":
-        precision = "bf16" if _computes_in_bf16(chosen) else "fp32"
-    return Compute(chosen, PRECISIONS[precision])
+        precision = _fastest_precision(chosen)
+    if execution == "auto" or (execution == CAPTURED and chosen.type == "cpu"):
+        execution = CAPTURED if chosen.type == "cuda" else EAGER
+    return Compute(chosen, PRECISIONS[precision], execution, deterministic and chosen.type == "cuda")
 
 
-def _computes_in_bf16(device: torch.device) -> bool:
+def count_processes(device: str, gpus: int) -> int:
+    """Return how many processes a training takes: one for each of the GPUs that it was given, at least one.
+
+    Raises
+    ------
+    InputError
+        If it was given more GPUs than there are.
+    """
+    # Asks the driver and starts nothing on a GPU, which processes that are forked later could not use any more.
+    there = 0 if device == "cpu" else torch.cuda.device_count()
+    if there and gpus > there:
+        raise InputError(f"compute.gpus asks for {gpus} GPUs for a training, and this machine shows it {there}")
+    return max(1, min(gpus, there))
+
+
+def _prepare_cuda(device: torch.device, precision: str, deterministic: bool) -> None:
+    if not torch.cuda.is_available():
+        raise InputError(f"compute.device is '{device}', but torch sees no GPU; set it to 'auto' or 'cpu'")
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"compute.device is '{device}', but torch sees {torch.cuda.device_count()} GPU(s), from cuda:0")
+    torch.cuda.set_device(device)
+    # Whoever asks for fp32 means it: no TF32 in its stead.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+    torch.backends.cudnn.benchmark = not deterministic
+    if deterministic:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when cuBLAS starts, which is later
+        torch.use_deterministic_algorithms(True)
+
+
+def _fastest_precision(device: torch.device) -> str:
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)  # older cards only emulate it
+        capability = torch.cuda.get_device_capability(device)
+        return "bf16" if capability >= BF16_CAPABILITY else "fp16" if capability >= FP16_CAPABILITY else "fp32"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # since torch 2.12
-    # Tiles (AMX) make bf16 several times faster than fp32; with avx512_bf16 alone it was measured to be slower.
-    return bool(capabilities.get("amx_bf16"))
+    # Paper-size networks train 4 times as fast as in fp32 with tiles (AMX), 2 times with AVX-512's bf16 products, and
+    # slower than in fp32 where bf16 is emulated: tests/benchmarks/training_speed.py measures it.
+    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "fp32"
 
 
-def build_seeded(build: Callable[..., Model], options: dict, seed: int) -> Model:
+def build_seeded(build: Callable[..., Model], options: dict[str, Any], seed: int) -> Model:
     """Build models whose initial weights depend on `seed` alone; torch's layers know only the global generator.
 
     Raises

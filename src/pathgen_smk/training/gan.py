@@ -1,8 +1,8 @@
-"""Train a generative adversarial network on patches that live on the device."""
+"""Train a generative adversarial network."""
 
-import logging
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pathgen_smk.console.progress import Progress
-from pathgen_smk.errors import InputError
-from pathgen_smk.training.checkpoint import Checkpoint
+from pathgen_smk.training import health
 from pathgen_smk.training.device import Compute, denormalise, normalise
-
-logger = logging.getLogger("pathgen_smk")
+from pathgen_smk.training.feed import Patches
+from pathgen_smk.training.parallel import ALONE, Group
+from pathgen_smk.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -27,22 +26,15 @@ class GanSettings:
 
     epochs: int = 400
     batch_size: int = 256
+    micro_batch_size: int | None = None
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
+    augmentation: str = "none"
     sample_epochs: tuple[int, ...] = (0,)
-    checkpoint_seconds: float = 120.0
 
 
-@dataclass
-class GanRun:
-    """What a training leaves behind: a row an epoch, and images of fixed latents, {epoch: (N, S, S, 3) uint8}."""
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    samples: dict[int, np.ndarray] = field(default_factory=dict)
-
-
-class GanTrainer:
-    """A generator and a discriminator, their optimisers, and the state of the training.
+class GanTrainer(Trainer):
+    """A generator and a discriminator that train each other, with the losses of Goodfellow et al. (arXiv 1406.2661).
 
     Parameters
     ----------
@@ -50,135 +42,154 @@ class GanTrainer:
         For progress and errors.
     generator, discriminator
         Models as in `pathgen_smk.models.generators`.
-    images
-        (N, S, S, 3) uint8: the training set.
+    patches
+        The training set.
     settings
         How to train.
     fixed_latents
         (M, latent_size) float32: the latents that show the progress.
     seed
         Of the shuffling and of the latents drawn in training.
-    compute
-        Where and how.
+    compute, group, checkpoint_seconds
+        See `Trainer`.
+
+    Attributes
+    ----------
+    samples
+        Images of the fixed latents by epoch, (M, S, S, 3) uint8.
     """
+
+    MEASURES = ("loss_discriminator", "loss_generator", "score_real", "score_fake")
 
     def __init__(
         self,
         name: str,
         generator: nn.Module,
         discriminator: nn.Module,
-        images: np.ndarray,
+        patches: Patches,
         *,
         settings: GanSettings,
         fixed_latents: torch.Tensor,
         seed: int,
         compute: Compute,
+        group: Group = ALONE,
+        checkpoint_seconds: float = 120.0,
     ) -> None:
-        self.name, self.settings, self.compute = name, settings, compute
-        self.generator, self.discriminator = compute.place(generator), compute.place(discriminator)
-        self.images = compute.resident(images)
-        self.fixed_latents = fixed_latents.to(compute.device)
-        self.rng = compute.rng(seed)
-        self.run = GanRun()
-        first, second = settings.betas
-        self.optimisers = {
-            key: torch.optim.Adam(model.parameters(), settings.learning_rate, (first, second), fused=True)
-            for key, model in self._models().items()
-        }
+        def adam(model: nn.Module) -> torch.optim.Optimizer:
+            return torch.optim.Adam(
+                model.parameters(), settings.learning_rate, settings.betas,
+                fused=True, capturable=compute.device.type == "cuda",
+            )  # fmt: skip
 
-    def fit(self, checkpoint: Checkpoint) -> GanRun:
-        """Train to the last epoch, from the checkpoint if it holds a state of this training."""
-        self._resume(checkpoint)
-        epochs = self.settings.epochs
-        progress = Progress(self.name, epochs * len(self.images), "images")
-        progress.skip(len(self.run.history) * len(self.images))
-        saved = time.monotonic()
-        if not self.run.history:
-            self._show(0)
-        for epoch in range(len(self.run.history) + 1, epochs + 1):
-            row = self._epoch(epoch)
-            self.run.history.append(row)
-            self._show(epoch)
-            note = f"epoch {epoch}/{epochs}, loss D {row['loss_discriminator']:.3f} G {row['loss_generator']:.3f}"
-            progress.advance(len(self.images), note)
-            if time.monotonic() - saved > self.settings.checkpoint_seconds:
-                checkpoint.save(self._state())
-                saved = time.monotonic()
-        return self.run
+        super().__init__(
+            name,
+            {"generator": generator, "discriminator": discriminator},
+            adam,
+            patches,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            micro_batch_size=settings.micro_batch_size,
+            augmentation=settings.augmentation,
+            checkpoint_seconds=checkpoint_seconds,
+            seed=seed,
+            compute=compute,
+            group=group,
+        )
+        self.settings = settings
+        self.samples: dict[int, np.ndarray] = {}
+        self._fixed_latents = fixed_latents.to(compute.device)
+        self._shown: torch.Tensor | None = None  # what the fixed latents gave last
+        # As many originals as samples, to compare with.
+        originals = torch.from_numpy(patches.read(np.arange(min(len(fixed_latents), len(patches.labels)))))
+        self._real_spread = health.spread(originals)
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
-        self.generator.train()
-        self.discriminator.train()
-        start = time.monotonic()
-        order = torch.randperm(len(self.images), generator=self.rng, device=self.compute.device)
-        totals = torch.zeros(4, device=self.compute.device)
-        for rows in order.split(self.settings.batch_size):
-            totals += self._step(normalise(self.images[rows])) * len(rows)
-        means = (totals / len(order)).tolist()
-        if not np.isfinite(means).all():
-            raise InputError(f"{self.name}: the loss is no longer finite in epoch {epoch}; lower the learning rate")
-        names = ("loss_discriminator", "loss_generator", "score_real", "score_fake")
-        rate = len(order) / (time.monotonic() - start)
-        return {"epoch": epoch, **dict(zip(names, means, strict=True)), "images_per_second": round(rate, 1)}
+    def _inputs(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        size = (len(images), self._fixed_latents.shape[1])
+        return images, torch.randn(size, generator=self._rng["latents"], device=self.compute.device)
 
-    def _step(self, real: torch.Tensor) -> torch.Tensor:
-        """Update both networks once; return (loss D, loss G, mean D(real), mean D(fake)) without waiting for them."""
-        size = (len(real), self.fixed_latents.shape[1])
-        latents = torch.randn(size, generator=self.rng, device=self.compute.device)
+    def _train_step(self, whole: int, *inputs: torch.Tensor) -> None:
+        """Update the discriminator on originals and synthetics, then the generator on the new discriminator."""
+        parts = list(zip(*(tensor.split(self.micro_batch_size) for tensor in inputs), strict=True))
+        kept = len(parts) == 1  # then the generator's graph serves both updates
+        fakes = [self._fake(latents) if kept else None for _, latents in parts]
+        for (images, latents), fake in zip(parts, fakes, strict=True):
+            with self.compute.autocast():
+                real = self._call["discriminator"](normalise(images.permute(0, 3, 1, 2))).float()
+                fake = self._passing_fake(latents) if fake is None else fake.detach()
+                false = self._call["discriminator"](fake).float()
+            loss = _binary_cross_entropy(real, 1) + _binary_cross_entropy(false, 0)
+            self._accumulate("discriminator", loss / whole)
+            self.totals[0].add_(loss.detach())
+            self.totals[2:].add_(torch.stack([real.detach().sigmoid().sum(), false.detach().sigmoid().sum()]))
+        self._update("discriminator")
+        for (_, latents), fake in zip(parts, fakes, strict=True):
+            with self.compute.autocast():
+                false = self._call["discriminator"](self._fake(latents) if fake is None else fake).float()
+            loss = _binary_cross_entropy(false, 1)
+            self._accumulate("generator", loss / whole)
+            self.totals[1].add_(loss.detach())
+        self._update("generator")
+
+    def _fake(self, latents: torch.Tensor) -> torch.Tensor:
         with self.compute.autocast():
-            fake = self.generator(latents)
-            logits_real = self.discriminator(real).float()
-            logits_fake = self.discriminator(fake.detach()).float()
-        ones, zeros = torch.ones_like(logits_real), torch.zeros_like(logits_fake)
-        loss_discriminator = F.binary_cross_entropy_with_logits(logits_real, ones)
-        loss_discriminator = loss_discriminator + F.binary_cross_entropy_with_logits(logits_fake, zeros)
-        self._update("discriminator", loss_discriminator)
-        with self.compute.autocast():
-            logits = self.discriminator(fake).float()
-        loss_generator = F.binary_cross_entropy_with_logits(logits, ones)
-        self._update("generator", loss_generator)
-        scores = (logits_real.sigmoid().mean(), logits_fake.sigmoid().mean())
-        return torch.stack([loss_discriminator, loss_generator, *scores]).detach()
+            return self._call["generator"](latents)
 
-    def _update(self, key: str, loss: torch.Tensor) -> None:
-        parameters = list(self._models()[key].parameters())
-        # Only this network's gradients: the generator's loss passes through the discriminator without touching it.
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = gradient
-        self.optimisers[key].step()
+    def _passing_fake(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return images that are made again later: without a graph, and without a trace in the running statistics."""
+        with torch.no_grad(), frozen_statistics(self.models["generator"]):
+            return self._fake(latents)
 
-    def _show(self, epoch: int) -> None:
-        if epoch in (*self.settings.sample_epochs, self.settings.epochs):
-            self.run.samples[epoch] = draw_images(self.generator, self.fixed_latents, self.compute)
+    def _begin(self) -> None:
+        self._show(0)
 
-    def _models(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def _state(self) -> dict[str, Any]:
+    def _end_epoch(self, epoch: int) -> dict[str, float]:
+        before, after = self._shown, self._show(epoch)
         return {
-            "models": {key: model.state_dict() for key, model in self._models().items()},
-            "optimisers": {key: optimiser.state_dict() for key, optimiser in self.optimisers.items()},
-            "rng": self.rng.get_state(),
-            "history": self.run.history,
-            "samples": {epoch: torch.from_numpy(images) for epoch, images in self.run.samples.items()},
+            "diversity": health.spread(after) / max(self._real_spread, 1e-9),
+            "movement": health.movement(before if before is not None else after, after),
         }
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        state = checkpoint.load()
-        if state is None:
-            return
-        for key, model in self._models().items():
-            model.load_state_dict(state["models"][key])
-            self.optimisers[key].load_state_dict(state["optimisers"][key])
-        self.rng.set_state(state["rng"])
-        self.run = GanRun(state["history"], {epoch: images.numpy() for epoch, images in state["samples"].items()})
-        logger.info(f"{self.name}: resumed after epoch {len(self.run.history)} from {checkpoint.path}")
+    def _show(self, epoch: int) -> torch.Tensor:
+        self._shown = draw_images(self.models["generator"], self._fixed_latents, self.compute)
+        if epoch in (*self.settings.sample_epochs, self.settings.epochs):
+            self.samples[epoch] = self._shown.cpu().numpy()
+        return self._shown
+
+    def _note(self) -> str:
+        means = self.means()
+        return f"loss D {means['loss_discriminator']:.3f} G {means['loss_generator']:.3f}"
+
+    def _own_state(self) -> dict[str, Any]:
+        samples = {epoch: torch.from_numpy(images) for epoch, images in self.samples.items()}
+        return {"samples": samples, "shown": self._shown}
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        self.samples = {epoch: images.numpy() for epoch, images in state["samples"].items()}
+        self._shown = state["shown"].to(self.compute.device)
+
+
+def _binary_cross_entropy(logits: torch.Tensor, target: int) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target), reduction="sum")
+
+
+@contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch norm normalise as in training, without an effect on its running statistics."""
+    layers = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
 
 
 @torch.inference_mode()
-def draw_images(generator: nn.Module, latents: torch.Tensor, compute: Compute) -> np.ndarray:
+def draw_images(generator: nn.Module, latents: torch.Tensor, compute: Compute) -> torch.Tensor:
     """Return the images of latents (N, latent_size), (N, S, S, 3) uint8; batch norm uses its running statistics."""
     generator.eval()
     with compute.autocast():
         images = generator(latents)
-    return denormalise(images).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return denormalise(images).permute(0, 2, 3, 1).contiguous()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pathgen_smk.ahead import ahead
 from pathgen_smk.seeding import rng
 from pathgen_smk.training.device import Compute
 from pathgen_smk.training.gan import draw_images
@@ -23,10 +24,39 @@ def latents_of(seeds: np.ndarray, latent_size: int) -> torch.Tensor:
     return torch.stack(rows)
 
 
-def generate(generator: nn.Module, seeds: np.ndarray, *, batch_size: int, compute: Compute) -> Iterator[np.ndarray]:
-    """Yield the image of each latent seed, (S, S, 3) uint8."""
-    compute.place(generator)
-    latent_size = cast(int, generator.latent_size)
-    for start in range(0, len(seeds), batch_size):
-        latents = latents_of(seeds[start : start + batch_size], latent_size)
-        yield from draw_images(generator, latents.to(compute.device), compute)
+def generate(
+    generators: list[nn.Module], seeds: np.ndarray, *, batch_size: int, compute: Compute
+) -> Iterator[np.ndarray]:
+    """Yield the images of latent seeds, batch by batch, while the next batch is computed.
+
+    Parameters
+    ----------
+    generators
+        One of each class.
+    seeds
+        (N, len(generators)): the latent seeds of each class.
+    batch_size
+        Images of a class that are drawn at once.
+    compute
+        Where and how.
+
+    Yields
+    ------
+    (batch_size * len(generators), S, S, 3) uint8, classes in turn: the images of ``seeds.ravel()``, in its order.
+    """
+    sizes = [cast(int, compute.place(generator).latent_size) for generator in generators]
+
+    def latents() -> Iterator[list[torch.Tensor]]:
+        for start in range(0, len(seeds), batch_size):
+            columns = seeds[start : start + batch_size].T
+            yield [latents_of(column, size) for column, size in zip(columns, sizes, strict=True)]
+
+    def images() -> Iterator[np.ndarray]:
+        for batch in ahead(latents()):
+            drawn = [
+                draw_images(generator, latent.to(compute.device), compute)
+                for generator, latent in zip(generators, batch, strict=True)
+            ]
+            yield torch.stack(drawn, dim=1).flatten(0, 1).cpu().numpy()
+
+    return ahead(images())

@@ -20,8 +20,8 @@ from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM
 
 # Names in results/ of the default experiment, which other experiments must not take.
 RESERVED = {
-    "benchmarks", "checkpoints", "classifiers", "cohort", "fetched", "figures", "gans", "index", "logs", "patches",
-    "predictions", "qc", "sampling", "slides", "stores",
+    "benchmarks", "classifiers", "cohort", "fetched", "figures", "gans", "index", "logs", "patches",
+    "predictions", "qc", "running", "sampling", "slides", "stores", "tensorboard",
 }  # fmt: skip
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
@@ -205,6 +205,11 @@ def _unknown_plugins(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
         (["annotations", "format"], "slides.annotations"),
         *((["generators", name, "architecture"], "models.generators") for name in config["generators"]),
         *((["classifiers", name, "architecture"], "models.classifiers") for name in config["classifiers"]),
+        *(
+            ([section, name, "augmentation"], "training.augmentations")
+            for section in ("generators", "classifiers")
+            for name in config[section]
+        ),
     ]
     for keys, package in chosen:
         value: Any = config
