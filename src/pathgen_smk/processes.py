@@ -10,7 +10,7 @@ INTERVAL, GRACE = 1.0, 20.0
 
 
 def end_with(other: int) -> None:
-    """End this process soon after the process with the id `other` is gone: by SIGTERM, and SIGKILL if that is no use."""
+    """End this process soon after the one with the id `other` is gone: by SIGTERM, and SIGKILL if that is no use."""
 
     def watch() -> None:
         while _is_there(other):

@@ -272,7 +272,8 @@ class StoredPatches:
             with _open(path) as file:
                 sizes[file["images"].shape[1:]] = path
         if len(sizes) != 1:
-            raise InputError(f"stores {', '.join(str(path) for path, _ in parts)}: their images differ in size: {list(sizes)}")
+            names = ", ".join(str(path) for path, _ in parts)
+            raise InputError(f"stores {names}: their images differ in size: {list(sizes)}")
         self.labels = np.concatenate(labels)
         self.shape = (len(self.labels), *next(iter(sizes)))
         self._numbers = np.concatenate(numbers)  # (N, 2): which store, which of its rows

@@ -118,11 +118,51 @@ def test_images_that_do_not_match_the_table_leave_no_store(tmp_path: Path, count
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["contiguous", "chunked"])
+def test_patches_of_several_stores_are_read_as_one_when_asked_for(path: Path, tmp_path: Path, kind: str) -> None:
+    second = tmp_path / "second.h5"
+    write_store(second, iter(255 - IMAGES), original(), ATTRIBUTES)
+    if kind == "chunked":
+        change(second, "images")
+        with h5py.File(second, "a") as file:
+            file.create_dataset("images", data=255 - IMAGES, chunks=(2, 6, 6, 3), compression="gzip")
+    patches = stores.StoredPatches([(path, 8), (second, 100)])
+    expected = np.concatenate([IMAGES[:8], 255 - IMAGES])
+    assert patches.shape == (8 + N, 6, 6, 3)
+    assert patches.labels.tolist() == [n % 2 for n in [*range(8), *range(N)]]
+    for rows in ([3], [], [18, 0, 7, 8, 8, 3], list(range(8 + N))):
+        assert (patches.read(np.array(rows, int)) == expected[rows]).all()
+    tumour = stores.StoredPatches([(path, 8), (second, 100)], label=1)
+    assert (tumour.read(np.arange(len(tumour.labels))) == expected[patches.labels == 1]).all()
+    assert tumour.labels.tolist() == [1] * (4 + 5)
+
+
+def test_patches_of_two_sizes_are_refused(path: Path, tmp_path: Path, refused) -> None:
+    other = tmp_path / "other.h5"
+    write_store(other, iter(IMAGES[:, :4, :4]), original(), ATTRIBUTES)
+    with refused(path, other, "differ in size"):
+        stores.StoredPatches([(path, 5), (other, 5)])
+
+
+def test_blocks_of_images_are_appended(tmp_path: Path) -> None:
+    with stores.writing(tmp_path / "s.h5", N + 5, 6) as writer:
+        writer.extend(IMAGES[:4])
+        writer.add(IMAGES[4])
+        writer.extend(IMAGES[5:])
+        assert writer.count == N
+        writer.finish(synthetic(), ATTRIBUTES)
+    assert (stores.read_images(tmp_path / "s.h5", np.arange(N)) == IMAGES).all()
+    with pytest.raises(ValueError, match="more images"), stores.writing(tmp_path / "t.h5", 3, 6) as writer:
+        writer.extend(IMAGES)
+    assert not (tmp_path / "t.h5").exists()
+
+
 def everything(path: Path) -> None:
     stores.read_table(path)
     stores.read_images(path, np.arange(2))
     stores.read_attributes(path)
     stores.content_digest(path)
+    stores.StoredPatches([(path, 5)]).read(np.arange(2))
 
 
 def change(path: Path, name: str, **new) -> None:

@@ -52,7 +52,7 @@ def test_touching_library_and_config_reruns_nothing(project: Project) -> None:
 def test_comments_docstrings_and_formatting_rerun_nothing(project: Project) -> None:
     library = "src/pathgen_smk"
     project.edit(f"{library}/evaluation/metrics.py", '"""Metrics of a binary classifier;', '"""Measures of one;')
-    project.edit(f"{library}/training/gan.py", "import logging\n", "import logging  # a comment\n\n\n")
+    project.edit(f"{library}/training/gan.py", "import numpy as np\n", "import numpy as np  # a comment\n\n\n")
     project.edit(f"{library}/slides/index.py", "native = stated_um_per_px or", "native = (stated_um_per_px) or")
     assert project.planned() == {}
 
@@ -61,6 +61,9 @@ def test_edits_of_unused_siblings_and_of_messages_rerun_nothing(project: Project
     library = "src/pathgen_smk"
     project.edit(f"{library}/slides/tissue/otsu_hue_or_saturation.py", "hue > hue_threshold", "hue >= hue_threshold")
     project.edit(f"{library}/console/progress.py", "every: float = 5.0", "every: float = 4.0")
+    project.edit(f"{library}/console/monitor.py", "SECONDS_BETWEEN_PICTURES = 60.0", "SECONDS_BETWEEN_PICTURES = 9.0")
+    project.edit(f"{library}/training/augmentations/flips_and_turns.py", "def augment(", "def augment_not(")
+    project.set("monitoring", value={"checkpoint_minutes": 9, "tensorboard": True})
     assert project.planned() == {}
 
 
@@ -68,7 +71,13 @@ def test_edits_of_unused_siblings_and_of_messages_rerun_nothing(project: Project
     ("module", "old", "new", "reran", "left_alone"),
     [
         ("evaluation/metrics.py", "(self.tp + self.tn)", "(self.tn + self.tp)", "make_table2", "train_classifier"),
-        ("training/gan.py", "zeros_like(logits_fake)", "zeros_like(logits_real)", "train_gan", "collect_patches"),
+        (
+            "training/gan.py",
+            "_binary_cross_entropy(real, 1)",
+            "_binary_cross_entropy(real, 2)",
+            "train_gan",
+            "collect_patches",
+        ),
         ("models/classifiers/two_block_cnn.py", "* side * side", "* side**2", "train_classifier", "train_gan"),
         ("slides/labels/share.py", "shapely.area(cut)", "shapely.area(cut) + 0", "index_slide", "make_phantom"),
     ],

@@ -23,8 +23,8 @@ def main(
 ) -> None:  # fmt: skip
     """Train on the first patches of each (store, count) of `train`; `classifier` is its config section.
 
-    Writes the `outputs`: weights, history, and a summary of what was kept. While it trains its state, history and curves
-    are in `running`.
+    Writes the `outputs`: weights, history, and a summary of what was kept. While it trains, its state, history and
+    curves are in `running`.
     """
     device_used = device.prepare(**compute, rank=group.rank)
     settings = {key: value for key, value in classifier.items() if key not in ("architecture", "options")}

@@ -27,8 +27,8 @@ def main(
 ) -> None:  # fmt: skip
     """Train on the class `label` of the first `amount` patches of `store`; `gan` is the generator's config section.
 
-    Writes the `outputs`: weights of generator and discriminator, history, samples, and a summary with warnings. While it
-    trains its state, history and pictures are in `running`.
+    Writes the `outputs`: weights of generator and discriminator, history, samples, and a summary with warnings. While
+    it trains, its state, history and pictures are in `running`.
     """
     device_used = device.prepare(**compute, rank=group.rank)
     settings = {key: value for key, value in gan.items() if key not in ("architecture", "options")}

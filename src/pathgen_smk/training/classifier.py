@@ -119,7 +119,7 @@ class ClassifierTrainer(Trainer):
         return images, labels
 
     def _train_step(self, whole: int, *inputs: torch.Tensor) -> None:
-        for images, label in zip(*(tensor.split(self.micro_batch_size) for tensor in inputs), strict=True):
+        for images, label in self._pieces(whole, inputs):
             with self.compute.autocast():
                 logits = self._call[ROLE](normalise(images.permute(0, 3, 1, 2))).float()
             loss = F.cross_entropy(logits, label, reduction="sum")
@@ -128,15 +128,19 @@ class ClassifierTrainer(Trainer):
         self._update(ROLE)
 
     def _end_epoch(self, epoch: int) -> dict[str, float]:
-        found = torch.zeros(2, device=self.compute.device)
-        for images, label in self._validate.batches(np.arange(self._validate_count), EVALUATION_BATCH):
-            logits = _logits(self.models[ROLE], images, self.compute)
-            found += torch.stack([F.cross_entropy(logits, label, reduction="sum"), (logits.argmax(1) == label).sum()])
-        loss, accuracy = self.group.agree((found.double() / self._validate_count).tolist())
+        loss, accuracy = self.group.agree(self._validation())
         if accuracy > self.best_accuracy:
             self.best_accuracy, self.best_epoch = accuracy, epoch
             self.best_weights = copy.deepcopy(self.models[ROLE].state_dict())
         return {"validate_loss": loss, "validate_accuracy": accuracy}
+
+    def _validation(self) -> list[float]:
+        """Return loss and accuracy on the validation set."""
+        found = torch.zeros(2, device=self.compute.device)
+        for images, label in self._validate.batches(np.arange(self._validate_count), EVALUATION_BATCH):
+            logits = _logits(self.models[ROLE], images, self.compute)
+            found += torch.stack([F.cross_entropy(logits, label, reduction="sum"), (logits.argmax(1) == label).sum()])
+        return (found.double() / self._validate_count).tolist()
 
     def _is_finished(self) -> bool:
         return len(self.history) - self.best_epoch >= self.settings.patience

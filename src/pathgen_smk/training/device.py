@@ -99,7 +99,7 @@ def prepare(
     threads
         CPU threads; another number gives other last bits, so it is a setting of its own.
     execution
-        ``eager``, ``captured`` (a CUDA graph; on a CPU the same as eager), ``compiled``, or ``auto``: captured on a GPU.
+        ``eager``, ``captured`` (a CUDA graph; on a CPU as eager), ``compiled``, or ``auto``: captured on a GPU.
     deterministic
         On a GPU use only algorithms that give the same bits each time, which are slower.
     rank
@@ -142,7 +142,8 @@ def _prepare_cuda(device: torch.device, precision: str, deterministic: bool) -> 
     if not torch.cuda.is_available():
         raise InputError(f"compute.device is '{device}', but torch sees no GPU; set it to 'auto' or 'cpu'")
     if (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"compute.device is '{device}', but torch sees {torch.cuda.device_count()} GPU(s), from cuda:0")
+        there = torch.cuda.device_count()
+        raise InputError(f"compute.device is '{device}', but torch sees {there} GPU(s), from cuda:0")
     torch.cuda.set_device(device)
     # Whoever asks for fp32 means it: no TF32 in its stead.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"

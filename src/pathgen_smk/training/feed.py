@@ -75,8 +75,10 @@ class ResidentFeed:
 
     def batches(self, order: np.ndarray, size: int) -> Iterator[Batch]:
         """See `Feed`."""
-        for rows in torch.from_numpy(order).to(self._device).split(size):
-            yield self._images.index_select(0, rows), self._labels.index_select(0, rows)
+        rows = torch.from_numpy(order).to(self._device)
+        for start in range(0, len(rows), size):
+            chosen = rows[start : start + size]
+            yield self._images.index_select(0, chosen), self._labels.index_select(0, chosen)
 
 
 class StreamedFeed:

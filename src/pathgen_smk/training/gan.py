@@ -1,6 +1,6 @@
 """Train a generative adversarial network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -109,10 +109,10 @@ class GanTrainer(Trainer):
 
     def _train_step(self, whole: int, *inputs: torch.Tensor) -> None:
         """Update the discriminator on originals and synthetics, then the generator on the new discriminator."""
-        parts = list(zip(*(tensor.split(self.micro_batch_size) for tensor in inputs), strict=True))
-        kept = len(parts) == 1  # then the generator's graph serves both updates
-        fakes = [self._fake(latents) if kept else None for _, latents in parts]
-        for (images, latents), fake in zip(parts, fakes, strict=True):
+        pieces = self._pieces(whole, inputs)
+        kept = len(pieces) == 1  # then the generator's graph serves both updates
+        fakes = [self._fake(latents) if kept else None for _, latents in pieces]
+        for (images, latents), fake in zip(pieces, fakes, strict=True):
             with self.compute.autocast():
                 real = self._call["discriminator"](normalise(images.permute(0, 3, 1, 2))).float()
                 fake = self._passing_fake(latents) if fake is None else fake.detach()
@@ -122,7 +122,7 @@ class GanTrainer(Trainer):
             self.totals[0].add_(loss.detach())
             self.totals[2:].add_(torch.stack([real.detach().sigmoid().sum(), false.detach().sigmoid().sum()]))
         self._update("discriminator")
-        for (_, latents), fake in zip(parts, fakes, strict=True):
+        for (_, latents), fake in zip(pieces, fakes, strict=True):
             with self.compute.autocast():
                 false = self._call["discriminator"](self._fake(latents) if fake is None else fake).float()
             loss = _binary_cross_entropy(false, 1)

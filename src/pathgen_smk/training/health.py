@@ -40,7 +40,8 @@ def warnings_of(history: list[dict[str, float]]) -> list[str]:
     found = []
     if mean["diversity"] < COLLAPSED:
         found.append(
-            f"mode collapse: its samples differ from each other by {mean['diversity']:.0%} of what originals do {epochs}"
+            f"mode collapse: its samples differ from each other by {mean['diversity']:.0%} of what originals do, "
+            f"{epochs}"
         )
     if mean["score_real"] > WON_REAL and mean["score_fake"] < WON_FAKE:
         found.append(

@@ -21,10 +21,13 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Note SIGTERM and SIGINT inside instead of ending at once; outside of the main thread nothing is noted."""
+def stopping(*, listen: bool = True) -> Iterator[Stop]:
+    """Note SIGTERM and SIGINT inside instead of ending at once.
+
+    Nothing is noted outside of the main thread, which alone receives signals, or if it is not to `listen`.
+    """
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
+    if not listen or threading.current_thread() is not threading.main_thread():
         yield stop
         return
     previous = {number: signal.signal(number, stop.request) for number in SIGNALS}

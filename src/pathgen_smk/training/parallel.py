@@ -4,6 +4,7 @@ Every process holds the whole model, takes its part of each batch, and adds its 
 norm takes its statistics over the whole batch, so that the gradients are those of a single process but for rounding.
 """
 
+import logging
 import os
 import signal
 import tempfile
@@ -19,6 +20,9 @@ import torch
 from torch import distributed, nn
 
 from pathgen_smk.processes import end_with
+from pathgen_smk.training.interruption import SIGNALS
+
+logger = logging.getLogger("pathgen_smk")
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 def run(processes: int, function: Callable[[Group], None], *, backend: str) -> None:
     """Call ``function(group)`` in so many processes at once; in this one where they are but one.
 
-    The first process leads: on SIGTERM it is the one that saves and ends, and the others end with it.
+    The first process leads: on SIGTERM or SIGINT it is the one that saves and ends, and the others end with it.
 
     Parameters
     ----------
@@ -137,12 +141,15 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
         ]
         for child in children:
             child.start()
-        previous = signal.signal(signal.SIGTERM, lambda *_: children[0].terminate())
+        previous = {number: signal.signal(number, lambda *_: children[0].terminate()) for number in SIGNALS}
         try:
-            while all(child.exitcode in (None, 0) for child in children) and any(child.is_alive() for child in children):
-                wait([child.sentinel for child in children if child.is_alive()])
+            while running := [child for child in children if child.is_alive()]:
+                if any(child.exitcode for child in children):
+                    break  # the others would wait for it
+                wait([child.sentinel for child in running])
         finally:
-            signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
             for child in children:
                 child.kill()
                 child.join()
@@ -154,7 +161,10 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
 
 def _join(group: Group, function: Callable[[Group], None], backend: str, meeting: Path, errors: Any) -> None:
     end_with(os.getppid())
-    signal.signal(signal.SIGTERM, signal.SIG_DFL if group.leads else signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL if group.leads else signal.SIG_IGN)
+    if not group.leads:
+        logger.setLevel(logging.WARNING)  # one line of progress for all
     try:
         distributed.init_process_group(backend, init_method=f"file://{meeting}", rank=group.rank, world_size=group.size)
         function(group)

@@ -22,8 +22,8 @@ class Step:
     Parameters
     ----------
     function
-        Takes tensors that differ from call to call; it changes others in place and returns nothing. It must not wait for
-        the device nor draw random numbers.
+        Takes the size of the whole batch, and tensors that differ from call to call; it changes others in place and
+        returns nothing. It must not wait for the device nor draw random numbers.
     changed
         Returns the tensors that it changes: weights, statistics, the state of optimisers, sums. Those that the first
         call makes begin with zeros.
@@ -37,30 +37,32 @@ class Step:
         self._function, self._changed, self._compute = function, changed, compute
         self._graphs: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...]]] = {}
 
-    def __call__(self, *inputs: torch.Tensor) -> None:
+    def __call__(self, whole: int, *inputs: torch.Tensor) -> None:
         """Run the step on inputs; it may still be running when this returns."""
         if not self._compute.captures:
-            self._function(*inputs)
+            self._function(whole, *inputs)
             return
-        shapes = tuple(tensor.shape for tensor in inputs)
-        if shapes not in self._graphs:
-            self._graphs[shapes] = self._capture(inputs)
-        graph, places = self._graphs[shapes]
+        sizes = (whole, *(tensor.shape for tensor in inputs))
+        if sizes not in self._graphs:
+            self._graphs[sizes] = self._capture(whole, inputs)
+        graph, places = self._graphs[sizes]
         for place, tensor in zip(places, inputs, strict=True):
             place.copy_(tensor)
         graph.replay()
 
-    def _capture(self, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...]]:
+    def _capture(
+        self, whole: int, inputs: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...]]:
         places = tuple(tensor.clone() for tensor in inputs)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with unchanged(self._changed), torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                self._function(*places)
+                self._function(whole, *places)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self._function(*places)
+            self._function(whole, *places)
         return graph, places
 
 

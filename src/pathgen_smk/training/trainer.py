@@ -119,10 +119,10 @@ class Trainer(ABC):
     def _note(self) -> str:
         """Return what people are told of the training's course."""
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: B027 - a hook, which not all need
         """Do what comes before the first epoch."""
 
-    def _before_step(self) -> None:
+    def _before_step(self) -> None:  # noqa: B027
         """Do what comes before each step and is not part of it."""
 
     def _is_finished(self) -> bool:
@@ -131,7 +131,7 @@ class Trainer(ABC):
     def _own_state(self) -> dict[str, Any]:
         return {}
 
-    def _take_up(self, state: dict[str, Any]) -> None:
+    def _take_up(self, state: dict[str, Any]) -> None:  # noqa: B027
         """Take up what `_own_state` returned."""
 
     def fit(self, checkpoint: Checkpoint) -> None:
@@ -148,7 +148,7 @@ class Trainer(ABC):
         progress = Progress(self.name, self.epochs * self._count, "images")
         progress.skip(len(self.history) * self._count + self._seen)
         saving = _Saving(self, checkpoint)
-        with stopping() as stop:
+        with stopping(listen=self.group.leads) as stop:
             if not self.history and not self._seen:
                 self._begin()
             while len(self.history) < self.epochs and not self._is_finished():
@@ -199,6 +199,8 @@ class Trainer(ABC):
         """Find by trial what would fit, halving the parts in which a batch is taken."""
         size = self.micro_batch_size = min(self.micro_batch_size, len(parts[0]))
         text = f"{self.name}: out of memory on {self.compute} with {size} patches at once"
+        if self.group.size > 1:  # a trial would wait for the others
+            return f"{text}; set micro_batch_size: {max(1, size // 2)}, or less, which keeps the batch of {whole}"
         while self.micro_batch_size > 1:
             self.micro_batch_size //= 2
             if self.compute.device.type == "cuda":
@@ -212,7 +214,7 @@ class Trainer(ABC):
                 error.__traceback__ = None
                 continue
             fits = self.micro_batch_size
-            return f"{text}; {fits} fit: set batch_size: {fits}, or micro_batch_size: {fits}, which keeps the batch of {whole}"
+            return f"{text}; {fits} fit: set micro_batch_size: {fits}, which keeps the batch of {whole}, or batch_size"
         return f"{text}, and not with a single one either; what else is on the device?"
 
     def means(self, saving: "_Saving | None" = None) -> dict[str, float]:
@@ -237,6 +239,12 @@ class Trainer(ABC):
     def _checked_note(self, saving: "_Saving") -> str:
         self.means(saving)
         return self._note()
+
+    def _pieces(self, whole: int, inputs: tuple[torch.Tensor, ...]) -> list[tuple[torch.Tensor, ...]]:
+        """Return this process's part of a batch in pieces of a micro-batch at most, as many as in any other process."""
+        largest_part = math.ceil(whole / self.group.size)
+        count = math.ceil(largest_part / self.micro_batch_size)
+        return list(zip(*(tensor.tensor_split(count) for tensor in inputs), strict=True))
 
     def _accumulate(self, role: str, loss: torch.Tensor) -> None:
         """Add the gradients of a loss to those of this model alone, whatever else it depends on."""
@@ -300,7 +308,9 @@ class Trainer(ABC):
             self._take_up(state["own"])
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"checkpoint {checkpoint.path}: not a state of this training; delete it: {reason}") from error
+            raise InputError(
+                f"checkpoint {checkpoint.path}: not a state of this training; delete it: {reason}"
+            ) from error
         logger.info(
             f"{self.name}: goes on after epoch {len(self.history)} and {self._seen:,} of {self._count:,} images of the "
             f"next, from {checkpoint.path}"

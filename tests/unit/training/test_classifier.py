@@ -5,80 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from small_trainings import CLASSIFIER_OPTIONS, Interrupting, KilledError, labelled, without_speed
+from small_trainings import classifier as trainer
 
 from pathgen_smk.models.classifiers.two_block_cnn import Classifier
 from pathgen_smk.training import device
 from pathgen_smk.training.checkpoint import Checkpoint
-from pathgen_smk.training.classifier import ClassifierSettings, ClassifierTrainer, LabelledImages, predict
+from pathgen_smk.training.classifier import ROLE, ClassifierSettings, ClassifierTrainer, predict
 from pathgen_smk.training.device import Compute
-
-SMALL = {"width": 4, "hidden": [16, 8], "image_size": 20}
-
-
-def labelled(count: int, seed: int, size: int = 20) -> LabelledImages:
-    """Tumour is darker, with much noise in the overall brightness."""
-    rng = np.random.default_rng(seed)
-    label = rng.integers(0, 2, count).astype(np.uint8)
-    brightness = rng.normal(150 - 60 * label, 20)[:, None, None, None]
-    images = rng.normal(brightness, 40, (count, size, size, 3))
-    return LabelledImages(images.clip(0, 255).astype(np.uint8), label)
-
-
-def trainer(compute: Compute, *, model: nn.Module | None = None, seed: int = 2, **settings) -> ClassifierTrainer:
-    return ClassifierTrainer(
-        "classifier",
-        model or device.build_seeded(Classifier, SMALL, seed=1),
-        labelled(50, seed=1),
-        labelled(30, seed=2),
-        settings=ClassifierSettings(
-            **{
-                "epochs": 6,
-                "batch_size": 8,
-                "learning_rate": 0.02,
-                "patience": 3,
-                "schedule_steps": 10,
-                "checkpoint_seconds": -1,
-            }
-            | settings
-        ),
-        seed=seed,
-        compute=compute,
-    )
-
-
-class KilledError(Exception):
-    """Stands for the signal that ends a job."""
-
-
-class Interrupting(Checkpoint):
-    """Saves `count` states, and is killed while it writes the next."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        super().__init__(path, "the training")
-        self.left = count
-
-    def save(self, state: dict) -> None:
-        if not self.left:
-            raise KilledError
-        self.left -= 1
-        super().save(state)
 
 
 def assert_same(first: ClassifierTrainer, second: ClassifierTrainer) -> None:
-    states = [one.model.state_dict() for one in (first, second)]
+    states = [one.best_model.state_dict() for one in (first, second)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert without_speed(first) == without_speed(second)
     assert (first.best_epoch, first.best_accuracy) == (second.best_epoch, second.best_accuracy)
 
 
-def without_speed(trained: ClassifierTrainer) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "images_per_second"} for row in trained.history]
-
-
 @pytest.fixture(scope="module")
 def whole(compute: Compute, tmp_path_factory: pytest.TempPathFactory) -> ClassifierTrainer:
-    found = trainer(compute, checkpoint_seconds=1e9)
+    found = trainer(compute, seconds=1e9)
     found.fit(Checkpoint(tmp_path_factory.mktemp("classifier") / "state.pt", "the training"))
     assert len(found.history) >= 4
     return found
@@ -95,7 +41,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others(
     assert without_speed(other) != without_speed(whole)
 
 
-@pytest.mark.parametrize("saved", [0, 1, 3])
+@pytest.mark.parametrize("saved", [0, 1, 3, 6, 7, 8, 9, 20])  # a state after each step and each epoch of seven steps
 def test_a_training_killed_and_started_again_gives_the_same_bits(
     compute: Compute, whole: ClassifierTrainer, tmp_path: Path, saved: int
 ) -> None:
@@ -121,10 +67,12 @@ class Scripted(ClassifierTrainer):
 
     accuracies: tuple[float, ...] = ()
 
-    def _epoch(self, epoch: int) -> dict:
+    def _train_step(self, whole: int, *inputs: torch.Tensor) -> None:
         with torch.no_grad():
-            next(self.model.parameters()).fill_(epoch)
-        return {"epoch": epoch, "train_loss": 0.0, "validate_accuracy": self.accuracies[epoch - 1]}
+            next(self.models[ROLE].parameters()).fill_(len(self.history) + 1)
+
+    def _validation(self) -> list[float]:
+        return [0.0, self.accuracies[len(self.history)]]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +89,7 @@ def test_it_stops_after_patience_epochs_without_a_better_accuracy_and_keeps_the_
 ) -> None:
     one = Scripted(
         "scripted",
-        device.build_seeded(Classifier, SMALL, seed=1),
+        device.build_seeded(Classifier, CLASSIFIER_OPTIONS, seed=1),
         labelled(4, 1),
         labelled(4, 2),
         settings=ClassifierSettings(epochs=9, patience=3),
@@ -149,19 +97,20 @@ def test_it_stops_after_patience_epochs_without_a_better_accuracy_and_keeps_the_
         compute=compute,
     )
     one.accuracies = accuracies
-    model = one.fit(Checkpoint(tmp_path / "state.pt", "x"))
+    one.fit(Checkpoint(tmp_path / "state.pt", "x"))
     assert (len(one.history), one.best_epoch, one.best_accuracy) == (run, kept, max(accuracies[:run]))
-    assert (next(model.parameters()) == kept).all()
+    assert (next(one.best_model.parameters()) == kept).all()
 
 
 def test_the_learning_rate_falls_every_so_many_steps_not_epochs(compute: Compute) -> None:
     one = trainer(compute, schedule_steps=10, schedule_factor=0.5, learning_rate=0.02)
-    images, label = one.train
+    data = labelled(8, seed=1)
+    images, label = torch.from_numpy(data.read(np.arange(8))), torch.from_numpy(data.labels).long()
     rates = []
     for _ in range(25):
-        rates.append(one.optimiser.param_groups[0]["lr"])
-        one._step(images[:8], label[:8])
-    assert rates == [0.02] * 10 + [0.01] * 10 + [0.005] * 5
+        one._take(images, label)
+        rates.append(one.optimisers[ROLE].param_groups[0]["lr"].item())
+    assert rates == pytest.approx([0.02] * 10 + [0.01] * 10 + [0.005] * 5)
 
 
 def test_defaults_are_the_papers(compute: Compute) -> None:
@@ -169,40 +118,49 @@ def test_defaults_are_the_papers(compute: Compute) -> None:
     assert (settings.epochs, settings.patience, settings.batch_size) == (50, 5, 128)
     assert (settings.schedule_steps, settings.schedule_factor) == (2000, 0.5)
     one = ClassifierTrainer(
-        "paper", Classifier(**SMALL), labelled(4, 1), labelled(4, 2), settings=settings, seed=1, compute=compute
+        "paper",
+        Classifier(**CLASSIFIER_OPTIONS),
+        labelled(4, 1),
+        labelled(4, 2),
+        settings=settings,
+        seed=1,
+        compute=compute,
     )
-    group = one.optimiser.param_groups[0]
-    assert (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"]) == (0.001, 0.9, 0.0005, False)
+    group = one.optimisers[ROLE].param_groups[0]
+    assert group["lr"].item() == pytest.approx(0.001)
+    assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 0.0005, False)
 
 
 def test_steps_are_those_of_plain_sgd(compute: Compute) -> None:
     """Three steps, computed again by hand: v = 0.9 v + g + 0.0005 w; w -= lr v."""
     own = trainer(compute, weight_decay=0.0005, schedule_steps=2)
-    model = device.build_seeded(Classifier, SMALL, seed=1)
+    model = device.build_seeded(Classifier, CLASSIFIER_OPTIONS, seed=1)
     data = labelled(50, seed=1)
-    images = torch.from_numpy(data.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pixels = torch.from_numpy(data.read(np.arange(50)))
+    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
     label = torch.from_numpy(data.labels).long()
     velocity = [torch.zeros_like(parameter) for parameter in model.parameters()]
     for step, rate in enumerate((0.02, 0.02, 0.01)):
         rows = slice(8 * step, 8 * step + 8)
         loss = -model(images[rows]).log_softmax(1)[range(8), label[rows]].mean()
         gradients = torch.autograd.grad(loss, list(model.parameters()))
-        found = own._step(own.train[0][rows], own.train[1][rows])
-        assert found[0].item() == pytest.approx(loss.item(), rel=1e-4)
+        own.totals.zero_()
+        own._take(pixels[rows], label[rows])
+        assert own.totals[0].item() / 8 == pytest.approx(loss.item(), rel=1e-4)
         with torch.no_grad():
             for parameter, gradient, speed in zip(model.parameters(), gradients, velocity, strict=True):
                 speed.mul_(0.9).add_(gradient + 0.0005 * parameter)
                 parameter.sub_(rate * speed)
-    for mine, theirs in zip(own.model.parameters(), model.parameters(), strict=True):
+    for mine, theirs in zip(own.models[ROLE].parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_it_learns_and_predicts(compute: Compute, tmp_path: Path) -> None:
     model = device.build_seeded(Classifier, {"width": 8, "hidden": [32, 16], "image_size": 20}, seed=1)
     one = trainer(compute, model=model, epochs=40, patience=40, schedule_steps=1000, learning_rate=0.05)
-    model = one.fit(Checkpoint(tmp_path / "state.pt", "x"))
+    one.fit(Checkpoint(tmp_path / "state.pt", "x"))
     fresh = labelled(200, seed=6)
-    probability = predict(model, fresh.images, compute)
+    probability = predict(one.best_model, fresh, compute)
     assert probability.shape == (200,) and probability.dtype == np.float32
     assert ((probability >= 0) & (probability <= 1)).all()
     assert ((probability > 0.5) == fresh.labels).mean() > 0.8
@@ -210,10 +168,21 @@ def test_it_learns_and_predicts(compute: Compute, tmp_path: Path) -> None:
 
 def test_the_accuracy_in_the_history_is_that_of_the_kept_model(compute: Compute, whole: ClassifierTrainer) -> None:
     validate = labelled(30, seed=2)
-    called = predict(whole.model, validate.images, compute) > 0.5
+    called = predict(whole.best_model, validate, compute) > 0.5
     assert whole.best_accuracy == pytest.approx((called == validate.labels).mean())
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(compute: Compute, tmp_path: Path, refused) -> None:
     with refused("classifier", "epoch 1", "learning rate"):
         trainer(compute, learning_rate=1e20).fit(Checkpoint(tmp_path / "state.pt", "x"))
+
+
+def test_gradients_that_add_up_over_parts_are_those_of_the_batch(compute: Compute, tmp_path: Path) -> None:
+    data = labelled(8, seed=1)
+    images, label = torch.from_numpy(data.read(np.arange(8))), torch.from_numpy(data.labels).long()
+    whole, parted = trainer(compute), trainer(compute, micro_batch_size=3)
+    for one in (whole, parted):
+        one._take(images, label)
+    torch.testing.assert_close(parted.totals, whole.totals)
+    for mine, theirs in zip(parted.models[ROLE].parameters(), whole.models[ROLE].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-7)

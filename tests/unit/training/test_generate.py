@@ -1,7 +1,9 @@
 """Synthetic patches come back from their latent seeds alone."""
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from pathgen_smk.models.generators import dcgan
 from pathgen_smk.training import device
@@ -29,16 +31,36 @@ def test_latents_are_standard_normal_and_depend_on_their_own_seed_alone() -> Non
 
 
 def test_a_patch_is_made_again_from_its_stored_seed(compute: Compute) -> None:
-    generator, _ = device.build_seeded(dcgan.build, {"latent_size": 6, "width": 4}, seed=1)
+    generators = [dcgan_of_its_own(seed) for seed in (1, 2)]
+    seeds = np.stack([latent_seeds(11, 1, name) for name in "ab"], axis=1)
+
+    def images() -> np.ndarray:
+        return np.concatenate(list(generate(generators, seeds, batch_size=4, compute=compute)))
+
+    found = images()
+    assert found.shape == (22, 64, 64, 3) and found.dtype == np.uint8
+    assert (images() == found).all()
+    for row, column in ((2, 0), (10, 1)):
+        (alone,) = generate([generators[column]], seeds[[row], [column], None], batch_size=1, compute=compute)
+        # Another batch size may round another way.
+        assert np.abs(alone[0].astype(int) - found[2 * row + column]).max() <= 1
+    assert len(np.unique(found, axis=0)) == 22
+
+
+def dcgan_of_its_own(seed: int) -> nn.Module:
+    generator, _ = device.build_seeded(dcgan.build, {"latent_size": 6, "width": 4}, seed=seed)
     with torch.no_grad():
         for _ in range(3):  # running statistics of its own
             generator.train()(torch.randn(16, 6))
-    seeds = latent_seeds(11, 1, "a")
-    images = list(generate(generator, seeds, batch_size=4, compute=compute))
-    assert len(images) == 11 and images[0].shape == (64, 64, 3) and images[0].dtype == np.uint8
-    again = list(generate(generator, seeds, batch_size=4, compute=compute))
-    assert all((one == two).all() for one, two in zip(images, again, strict=True))
-    for row in (2, 10):
-        (alone,) = generate(generator, seeds[[row]], batch_size=1, compute=compute)
-        assert np.abs(alone.astype(int) - images[row]).max() <= 1  # another batch size may round another way
-    assert any((images[0] != image).any() for image in images[1:])
+    return generator
+
+
+def test_an_error_while_the_next_images_are_made_is_raised(compute: Compute) -> None:
+    class Failing(nn.Module):
+        latent_size = 4
+
+        def forward(self, latents: torch.Tensor) -> torch.Tensor:
+            raise ArithmeticError("no images today")
+
+    with pytest.raises(ArithmeticError, match="no images today"):
+        list(generate([Failing()], latent_seeds(3, 1)[:, None], batch_size=2, compute=compute))
