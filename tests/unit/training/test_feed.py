@@ -1,7 +1,6 @@
 """Patches on the device and patches that are streamed give the same batches."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
