@@ -79,7 +79,7 @@ def test_progress_says_how_much_is_done_and_how_long_it_takes(caplog: pytest.Log
     caplog.set_level(logging.INFO, "pathgen_smk")
     progress = Progress("GAN", 3000, "images", every=0)
     progress.skip(1000)
-    progress.advance(1000, "loss 0.5")
+    progress.advance(1000, lambda: "loss 0.5")
     progress.advance(1000)
     first, last = (record.getMessage() for record in caplog.records)
     assert first.startswith("GAN: 2,000 of 3,000 images | ") and "loss 0.5" in first and first.endswith(" left")
