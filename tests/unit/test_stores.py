@@ -139,7 +139,7 @@ def test_patches_of_several_stores_are_read_as_one_when_asked_for(path: Path, tm
 
 def test_patches_of_two_sizes_are_refused(path: Path, tmp_path: Path, refused) -> None:
     other = tmp_path / "other.h5"
-    write_store(other, iter(IMAGES[:, :4, :4]), original(), ATTRIBUTES)
+    write_store(other, iter(IMAGES[:, :4, :4]), original(), StoreAttributes("slides", 4, 0.5, "abc"))
     with refused(path, other, "differ in size"):
         stores.StoredPatches([(path, 5), (other, 5)])
 

@@ -74,7 +74,7 @@ def test_a_training_that_is_asked_to_end_goes_on_when_the_command_is_typed_again
     log.unlink()
     target = "results/gans/dcgan/seed1/tumour/training.json"
     run = project.start(target)
-    state = project.path / "results/running/gan-dcgan-seed1-tumour/state.pt"
+    state = project.path / "results/running/gan+dcgan+seed1+tumour/state.pt"
     while not state.is_file():
         assert run.poll() is None, "the run ended before it trained"
         time.sleep(0.05)

@@ -4,16 +4,17 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pathgen_smk.evaluation import figures
 from pathgen_smk.files import write_text
-from pathgen_smk.training.classifier import ClassifierTrainer
-from pathgen_smk.training.gan import GanTrainer
 from pathgen_smk.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from pathgen_smk.training.classifier import ClassifierTrainer
+    from pathgen_smk.training.gan import GanTrainer
 
 # Drawing takes about a second of one core.
 SECONDS_BETWEEN_PICTURES = 60.0
@@ -78,14 +79,15 @@ class Monitor:
 
 def monitor_gan(folder: Path, events: Path | None) -> Monitor:
     """Return the monitor of a GAN: its curves, and what its fixed latents gave so far."""
+    from pathgen_smk.evaluation import figures  # not before something is drawn
 
-    def draw_curves(trainer: GanTrainer, path: Path) -> None:
+    def draw_curves(trainer: "GanTrainer", path: Path) -> None:
         figures.save_gan_curves(path, pd.DataFrame(trainer.history), trainer.name)
 
-    def draw_samples(trainer: GanTrainer, path: Path) -> None:
+    def draw_samples(trainer: "GanTrainer", path: Path) -> None:
         figures.save_samples(path, trainer.samples, trainer.name)
 
-    def last_samples(trainer: GanTrainer) -> np.ndarray:
+    def last_samples(trainer: "GanTrainer") -> np.ndarray:
         return figures.image_grid(trainer.samples[max(trainer.samples)])
 
     return Monitor(folder, {"curves.png": draw_curves, "samples.png": draw_samples}, events=events, image=last_samples)
@@ -93,8 +95,9 @@ def monitor_gan(folder: Path, events: Path | None) -> Monitor:
 
 def monitor_classifier(folder: Path, events: Path | None) -> Monitor:
     """Return the monitor of a classifier: its curves."""
+    from pathgen_smk.evaluation import figures  # as for a GAN
 
-    def draw_curves(trainer: ClassifierTrainer, path: Path) -> None:
+    def draw_curves(trainer: "ClassifierTrainer", path: Path) -> None:
         figures.save_classifier_curves(path, pd.DataFrame(trainer.history), trainer.best_epoch, trainer.name)
 
     return Monitor(folder, {"curves.png": draw_curves}, events=events)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import distributed, nn
@@ -81,7 +81,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:
         total = gradient.contiguous().clone()
         distributed.all_reduce(total)
         return total
@@ -101,10 +101,11 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         # The second moment about the common mean: the difference of two large sums would lose digits.
         variance = _Sum.apply((values - mean).square().sum((0, 2, 3))) / sums[-1]
         if self.momentum:
+            running_mean, running_var = cast(torch.Tensor, self.running_mean), cast(torch.Tensor, self.running_var)
             with torch.no_grad():
-                self.running_mean.lerp_(mean.flatten(), self.momentum)
-                self.running_var.lerp_(variance * (sums[-1] / (sums[-1] - 1)), self.momentum)
-                self.num_batches_tracked.add_(1)
+                running_mean.lerp_(mean.flatten(), self.momentum)
+                running_var.lerp_(variance * (sums[-1] / (sums[-1] - 1)), self.momentum)
+                cast(torch.Tensor, self.num_batches_tracked).add_(1)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return ((values - mean) * scale[:, None, None] + self.bias[:, None, None]).to(images.dtype)
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 PACKAGE = "pathgen_smk"
 ROOT = Path(__file__).parents[1]
-# They talk to people, or bring files whose contents are verified; they compute nothing.
-IGNORED = tuple(f"{PACKAGE}.{name}" for name in ("console", "cohort.download", "cohort.bucket", "cohort.uri"))
+# They talk to people, end processes, or bring files whose contents are verified; they compute nothing.
+IGNORED = tuple(
+    f"{PACKAGE}.{name}" for name in ("console", "processes", "cohort.download", "cohort.bucket", "cohort.uri")
+)
 
 
 def code_digest(script: str, *plugins: str) -> str:

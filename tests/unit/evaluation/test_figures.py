@@ -62,8 +62,10 @@ def test_samples_have_a_grid_an_epoch(tmp_path: Path, epochs: tuple) -> None:
 
 def test_curves(tmp_path: Path) -> None:
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss_discriminator": [1, 2, 1], "loss_generator": [3, 2, 1]})
-    figures.save_gan_curves(tmp_path / "a/gan.png", history.assign(score_real=0.6, score_fake=0.3), "GAN")
-    picture(tmp_path / "a/gan.png")
+    history = history.assign(score_real=0.6, score_fake=0.3, diversity=0.9, movement=4.0)
+    figures.save_gan_curves(tmp_path / "a/gan.png", history, "GAN")
+    figures.save_gan_curves(tmp_path / "w/warned.png", history, "GAN", ["mode collapse: ...", "it does not move: ..."])
+    assert picture(tmp_path / "w/warned.png").shape[0] > picture(tmp_path / "a/gan.png").shape[0]
     names = [f"{part}_{what}" for part in ("train", "validate") for what in ("loss", "accuracy")]
     figures.save_classifier_curves(
         tmp_path / "b/classifier.png", pd.DataFrame({"epoch": [1, 2], **dict.fromkeys(names, 0.5)}), 2, "c"
