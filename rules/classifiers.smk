@@ -27,7 +27,7 @@ rule train_classifier:
         gpu=config["compute"]["gpus"],
     params:
         code=code_of_classifier("train_classifier", "augmentation"),
-        running=RESULTS + "/running/classifier+{arm}+{generator}-{amount}+{classifier}+seed{seed}",
+        running=f"{RESULTS}/running/classifier+{Run.FLAT_PATTERN}",
         events=f"{RESULTS}/tensorboard/classifiers/{Run.PATTERN}",
         counts=counts_of_run,
         run=lambda wildcards: EXPERIMENT.run_of(wildcards).plain(),

@@ -30,7 +30,7 @@ rule train_gan:
     params:
         code=code_of_gan("train_gan", "augmentation"),
         # Outside the outputs, which Snakemake deletes when a job fails.
-        running=RESULTS + "/running/gan+{generator}+seed{seed}+{label}",
+        running=f"{RESULTS}/running/gan+{{generator}}+seed{{seed}}+{{label}}",
         events=f"{RESULTS}/tensorboard/gans/{{generator}}/seed{{seed}}/{{label}}",
         amount=EXPERIMENT.gan_amount,
         gan=lambda wildcards: config["generators"][wildcards.generator],

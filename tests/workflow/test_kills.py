@@ -20,10 +20,6 @@ pytestmark = pytest.mark.slow
 SHORT = {
     "source": "pcam",
     "precut": {"collections": {"made": {"images": "x.h5", "labels": "y.h5", "meta": "meta.csv"}}},
-    "arms": {
-        "original": {"original": {"train": 24, "validate": 8}, "synthetic": {"train": 0, "validate": 0}},
-        "synthetic": {"original": {"train": 0, "validate": 8}, "synthetic": {"train": 24, "validate": 0}},
-    },
     "monitoring": {"checkpoint_minutes": 0},
 }
 KILLS = 20
@@ -62,7 +58,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(tmp_path: Pat
 
 def assert_same(project: Project, undisturbed: Project) -> None:
     assert (project.path / "results/table2.csv").read_bytes() == (undisturbed.path / "results/table2.csv").read_bytes()
-    assert len(stores_of(project)) == 4 and stores_of(project) == stores_of(undisturbed)
+    assert len(stores_of(project)) == 6 and stores_of(project) == stores_of(undisturbed)
     assert not list(project.path.glob("results/**/.*.tmp*")), "a killed job's temporary file was left behind"
     assert not list(project.path.glob("results/running/*")), "the state of a finished training was left behind"
 

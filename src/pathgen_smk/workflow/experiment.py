@@ -44,6 +44,8 @@ class Run:
 
     # Its place below classifiers/ and predictions/, as a pattern of its fields.
     PATTERN = "{arm}/{generator}-{amount}/{classifier}/seed{seed}"
+    # The same as one name; no part of it has a plus.
+    FLAT_PATTERN = PATTERN.replace("/", "+")
 
     @property
     def path(self) -> str:
