@@ -53,7 +53,7 @@ rule predict_patches:
     resources:
         mem_mb=memory_mb(1500, 3),
         runtime=30,
-        gpu=config["compute"]["gpus"],
+        gpu=min(1, config["compute"]["gpus"]),
     params:
         code=code_of_classifier("predict_patches"),
         compute=COMPUTE,

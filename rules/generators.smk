@@ -55,7 +55,7 @@ rule generate_patches:
     resources:
         mem_mb=1500,
         runtime=60,
-        gpu=config["compute"]["gpus"],
+        gpu=min(1, config["compute"]["gpus"]),
     params:
         code=code_of_gan("generate_patches"),
         batch_size=256,

@@ -36,7 +36,7 @@ def main(
         seeding.derive_seed(run["seed"], "classifier", run["classifier"], "weights"),
     )
     sources = [(stores.content_digest(path), count) for path, count in (*train, *validate)]
-    identity = [sources, run, classifier, code, str(device_used), group.size]
+    identity = [sources, run, classifier, code, device_used.identity]
     state = Checkpoint(running / "state.pt", files.digest_of(identity))
     trainer = ClassifierTrainer(
         f"classifier {run['arm']}",

@@ -1,5 +1,6 @@
 """Train the GAN of one class on its originals of the original arm."""
 
+import logging
 import shutil
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathgen_smk.training.gan import GanSettings, GanTrainer
 from pathgen_smk.training.generate import latent_seeds, latents_of
 from pathgen_smk.training.weights import save_model
 
+logger = logging.getLogger("pathgen_smk")
 SHOWN = 64
 
 
@@ -38,7 +40,7 @@ def main(
         gan["options"] | {"image_size": patches.shape[1]},
         seeding.derive_seed(seed, "gan", name, label, "weights"),
     )
-    identity = [stores.content_digest(store), label, amount, name, seed, gan, code, str(device_used), group.size]
+    identity = [stores.content_digest(store), label, amount, name, seed, gan, code, device_used.identity]
     state = Checkpoint(running / "state.pt", files.digest_of(identity))
     trainer = GanTrainer(
         f"GAN {label}",
@@ -55,6 +57,8 @@ def main(
     trainer.observe = monitor_gan(running, events if monitoring["tensorboard"] else None)
     trainer.fit(state)
     if group.leads:
+        for line in health.warnings_of(trainer.history):
+            logger.warning(f"{trainer.name}: {line}")
         write(outputs, trainer, gan["architecture"])
         shutil.rmtree(running)
 

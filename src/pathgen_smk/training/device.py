@@ -77,6 +77,11 @@ class Compute:
         """Return the most memory of a GPU that tensors took so far; None on a CPU, where the system counts it."""
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
+    @property
+    def identity(self) -> list[str]:
+        """What of this decides whether a state that another process saved can be taken up."""
+        return [self.device.type, str(self.precision), str(self.deterministic)]
+
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         parts = [name, str(self.precision).removeprefix("torch."), self.execution]

@@ -54,14 +54,16 @@ class Step:
         self, whole: int, inputs: tuple[torch.Tensor, ...]
     ) -> tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...]]:
         places = tuple(tensor.clone() for tensor in inputs)
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with unchanged(self._changed), torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self._function(whole, *places)
-        torch.cuda.current_stream().wait_stream(side)
+        usual, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        with unchanged(self._changed):
+            side.wait_stream(usual)
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    self._function(whole, *places)
+            usual.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # The thread that reads ahead may use the device meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._function(whole, *places)
         return graph, places
 
