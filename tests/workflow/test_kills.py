@@ -69,14 +69,18 @@ def test_a_training_that_is_asked_to_end_goes_on_when_the_command_is_typed_again
     log = project.path / "results/logs/train_gan/dcgan/seed1/tumour.log"
     log.unlink()
     target = "results/gans/dcgan/seed1/tumour/training.json"
-    run = project.start(target)
     state = project.path / "results/running/gan+dcgan+seed1+tumour/state.pt"
-    while not state.is_file():
-        assert run.poll() is None, "the run ended before it trained"
-        time.sleep(0.05)
-    (job,) = jobs_of(run, "train_gan")
-    os.kill(job, signal.SIGTERM)
-    assert run.wait() == 1
+    run = project.start(target)
+    try:
+        while not state.is_file():
+            assert run.poll() is None, "the run ended before it trained"
+            time.sleep(0.05)
+        (job,) = jobs_of(run, "train_gan")
+        os.kill(job, signal.SIGTERM)
+        assert run.wait(60) == 1
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
     assert "ended by SIGTERM" in log.read_text()
     project.snakemake(target)
     assert "goes on after epoch" in log.read_text()
@@ -85,7 +89,7 @@ def test_a_training_that_is_asked_to_end_goes_on_when_the_command_is_typed_again
 
 def jobs_of(run: subprocess.Popen, script: str) -> list[int]:
     """Return the processes of a run that execute a script."""
-    listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()[1:]]
     return [int(pid) for pid, group, command in rows if int(group) == run.pid and f"{script}.py" in command]
 
