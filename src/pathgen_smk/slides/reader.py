@@ -23,6 +23,9 @@ BLOCK_SIDE = 2048
 # Where such a block cannot be read, its quarters are tried, down to this side; more than this share must not be lost.
 SMALLEST_BLOCK = 256
 LARGEST_LOSS = 0.1
+# By how much the shrinking of a level's width and height may differ, beyond the rounding of its pixels and the filling
+# up of its tiles.
+LARGEST_DISTORTION = 2
 # How many tiles of a level are compared with OpenSlide's before its tiles are trusted, and how many are tried for that.
 PROBES, MOST_PROBES = 3, 32
 
@@ -75,7 +78,13 @@ class Slide:
             vendor=known.get(openslide.PROPERTY_NAME_VENDOR, "unknown"),
             level_downsamples=tuple(handle.level_downsamples),
         )
-        for level in range(handle.level_count):
+        for level, (across, down) in enumerate(handle.level_dimensions):
+            shrinking = handle.dimensions[0] / across, handle.dimensions[1] / down
+            if max(shrinking) > LARGEST_DISTORTION * min(shrinking) and min(across, down) > 1:
+                raise InputError(
+                    f"slide {path}: damaged: its level {level} of {across:,} x {down:,} px does not have the shape of "
+                    f"its {handle.dimensions[0]:,} x {handle.dimensions[1]:,} px"
+                )
             width, height = (int(known.get(f"openslide.level[{level}].tile-{side}", 1)) for side in ("width", "height"))
             if width * height > LARGEST_TILE:
                 raise InputError(

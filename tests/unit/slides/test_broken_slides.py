@@ -146,6 +146,16 @@ def test_tiles_that_no_memory_holds_are_refused_before_openslide_ends_the_proces
         pass
 
 
+def test_levels_of_different_shapes_are_refused_before_blank_tiles_are_read(tmp_path: Path, refused) -> None:
+    """A single flipped bit of the width makes such a slide."""
+    path = write("generic, JPEG 4:2:0", tmp_path)
+    with open_slide(path) as slide:
+        width = slide.properties.width | 2**24
+    set_tag("ImageWidth", width)(path)
+    with refused(path, "damaged: its level 1", f"{width:,} x"), open_slide(path):
+        pass
+
+
 def test_a_length_beyond_any_tile_s_is_refused(tmp_path: Path) -> None:
     path = write("generic, JPEG 4:2:0", tmp_path)
     places = grid(path)
