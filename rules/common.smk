@@ -17,6 +17,7 @@ from pathgen_smk.cohort.ledger import read_entries, refusals
 from pathgen_smk.cohort.sheet import batch_slides, read_sheet
 from pathgen_smk.console.job import PARENT_VARIABLE, last_errors
 from pathgen_smk.errors import InputError
+from pathgen_smk.files import state_of_file
 from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
@@ -116,20 +117,32 @@ def rows_of_unit(*columns):
     ]
 
 
-def slides_of_unit(wildcards):
-    """Return the files of a unit's slides. One that is gone is left to the job, which says so in the ledger."""
-    return files_of_unit(wildcards.unit, "path")
+def files_of_unit(*columns):
+    """Return the paths in these columns of the sheet of a unit's slides."""
+    return lambda wildcards: [
+        path
+        for slide, row in SHEET.items()
+        for path in (getattr(row, column) for column in columns)
+        if UNIT_OF[slide] == wildcards.unit and path
+    ]
 
 
-def annotations_of_unit(wildcards):
-    """Return the annotations of a unit's slides, as `slides_of_unit`."""
-    return files_of_unit(wildcards.unit, "annotation")
+def made_files(*columns):
+    """Return an input function: of `files_of_unit`, those that a rule makes or fetches."""
+    return lambda wildcards: [path for path in files_of_unit(*columns)(wildcards) if SLIDES_MADE_IN or path in FETCHED]
 
 
-def files_of_unit(unit, column):
-    """Return the files in a column of the sheet of a unit's slides: those that a rule makes, or that are there."""
-    paths = [getattr(row, column) for slide, row in SHEET.items() if UNIT_OF[slide] == unit]
-    return [path for path in paths if path and (SLIDES_MADE_IN or path in FETCHED or Path(path).is_file())]
+def states_of_files(*columns):
+    """Return a parameter: the states of the others of `files_of_unit`, which are the user's.
+
+    They are no inputs: Snakemake would end the whole run for one that is gone, and read meaning into a name with braces.
+    The job says in the ledger what is wrong with one.
+    """
+    return lambda wildcards: {
+        path: state_of_file(Path(path)) if Path(path).is_file() else None
+        for path in files_of_unit(*columns)(wildcards)
+        if not (SLIDES_MADE_IN or path in FETCHED)
+    }
 
 
 def source_of_file(wildcards):
@@ -167,7 +180,7 @@ def draw_of_unit(wildcards):
 
 def drawn_units(split=None):
     """Return the units that patches were drawn of, for one split or any; known once the draw is done."""
-    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str})
+    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str}, keep_default_na=False)
     return sorted(set(drawn.loc[drawn["split"].isin([split] if split else SPLITS), "unit"]))
 
 
@@ -215,7 +228,7 @@ def report_warnings():
 def report_refusals():
     """Print a line on slides that were refused; return whether they are more than the config allows."""
     drawn = Path(RESULTS, "sampling/drawn.csv")
-    cut = set(pd.read_csv(drawn, dtype={"unit": str})["unit"]) if drawn.is_file() else set()
+    cut = set(pd.read_csv(drawn, dtype={"unit": str}, keep_default_na=False)["unit"]) if drawn.is_file() else set()
     entries = [Path(RESULTS, "index", f"{unit}.json") for unit in UNITS if SHEET]
     entries += [Path(RESULTS, "patches", f"{unit}.json") for unit in cut.intersection(UNITS)]
     line, too_many = refusals(

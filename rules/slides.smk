@@ -33,8 +33,7 @@ if SLIDES_MADE_IN:
 
 rule index_slide:
     input:
-        slides_of_unit,
-        annotations_of_unit,
+        made_files("path", "annotation"),
     output:
         table="<results>/index/{unit}.parquet",
         overviews="<results>/index/{unit}.npz",
@@ -57,6 +56,7 @@ rule index_slide:
             f"slides.annotations.{config['annotations']['format']}",
         ),
         slides=rows_of_unit("slide_id", "path", "annotation", "label", "patient", "um_per_px", "md5", "issue", "action"),
+        states=states_of_files("path", "annotation"),
         patches=some(config["patches"], "size", "stride", "um_per_px", "output_size"),
         tissue=config["tissue"],
         annotation=config["annotations"],
@@ -68,7 +68,7 @@ rule index_slide:
 
 rule cut_patches:
     input:
-        slides_of_unit,
+        made_files("path"),
         draw=draw_of_unit,
         # The slides and the draw say when to cut anew; another tissue mask alone does not.
         indexed=ancient("<results>/index/{unit}.json"),
@@ -88,6 +88,7 @@ rule cut_patches:
     params:
         code=code_digest("cut_patches"),
         slides=rows_of_unit("slide_id", "path", "md5"),
+        states=states_of_files("path"),
         output_size=config["patches"]["output_size"],
         filter_name=config["patches"]["filter"],
         decoding=config["patches"]["decoding"],

@@ -9,6 +9,9 @@ from typing import Any
 
 from pathgen_smk.errors import InputError
 
+# Seconds for which a child may be silent. The largest slide without a pyramid is indexed in less.
+LONGEST = 3600
+
 
 def streamed(function: Callable[..., Iterable[Any]], *arguments: Any, **settings: Any) -> Iterator[Any]:
     """Yield what ``function(*arguments, **settings)`` yields in a child process.
@@ -18,7 +21,8 @@ def streamed(function: Callable[..., Iterable[Any]], *arguments: Any, **settings
     Raises
     ------
     InputError
-        If the child was ended by a signal: native code does not survive some damaged files.
+        If the child was ended by a signal (native code does not survive some damaged files), asked for more memory than
+        there is, or gave nothing for `LONGEST`.
     MemoryError
         If the system killed it, which is what it does where memory runs out.
     """
@@ -51,6 +55,8 @@ def _once(function: Callable[..., Any], *arguments: Any, **settings: Any) -> Ite
 
 def _receive(receiver: Connection, child: Any) -> tuple[str, Any] | None:
     """Return the next item, None after the last."""
+    if not receiver.poll(LONGEST):
+        raise InputError(f"damaged, or too large: nothing came of reading it for {LONGEST // 60} minutes")
     try:
         return receiver.recv()
     except EOFError:
@@ -68,6 +74,8 @@ def _send(sender: Connection, function: Callable[..., Iterable[Any]], arguments:
         sender.send(None)
     except BrokenPipeError:
         pass  # nobody is there any more
+    except MemoryError:  # it asks for more than there could be: the system would have killed the child otherwise
+        sender.send(("error", InputError("damaged, or too large: reading it takes more memory than there is")))
     except Exception as error:
         # The traceback stays here; a note of it travels with the error.
         error.add_note("".join(traceback.format_exception(error)))

@@ -138,6 +138,23 @@ def test_slides_that_vanish_or_change_during_the_run_are_refused(given: Project)
 
 
 @pytest.mark.slow
+def test_strange_names_go_through_and_a_slide_that_vanishes_before_it_is_indexed_is_refused(given: Project) -> None:
+    (given.path / "given/d2.svs").rename(given.path / "given/{unit} <results>.svs")
+    sheet = given.path / "config/slides-tiny.csv"
+    text = sheet.read_text().replace("d2,given/d2.svs", "NA,given/{unit} <results>.svs")
+    sheet.write_text(text.replace("a2,given/a2.svs", "null,given/a2.svs"))
+    script = given.path / "src/pathgen_smk/scripts/index_slide.py"
+    meddling = 'if __name__ == "__main__":\n    Path("given/c1.svs").unlink(missing_ok=True)\n'
+    script.write_text(script.read_text().replace('if __name__ == "__main__":\n', meddling))
+    output = given.snakemake("results/cohort/ledger.csv", cores=1, succeeds=False)
+    assert "Traceback" not in output and "ERROR: 1 of 6 slides refused" in output
+    ledger = read_ledger(given)
+    assert set(ledger.index) == {"a1", "null", "b1", "c1", "d1", "NA"}
+    assert ledger.loc["c1", "status"] == "refused" and "no such file" in ledger.loc["c1", "reason"].lower()
+    assert ledger.loc["NA", "status"] == "used"
+
+
+@pytest.mark.slow
 def test_known_issues_are_applied_and_named(given: Project) -> None:
     (given.path / "issues.csv").write_text(
         "slide_id,issue,action,certainty,note,source\n"

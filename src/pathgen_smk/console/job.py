@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pathgen_smk.errors import InputError
+from pathgen_smk.files import is_disk_full
 from pathgen_smk.processes import end_with
 
 logger = logging.getLogger("pathgen_smk")
@@ -38,6 +39,9 @@ def one_line(error: Exception, log: str) -> str:
     """Return what a user is told of an error; the traceback of a defect of ours goes to the log file, `log`."""
     if isinstance(error, InputError):
         return str(error)
+    if is_disk_full(error):
+        where = getattr(error, "filename", None) or "writing"
+        return f"{where}: the disk is full; free some space, then type the same command again"
     if isinstance(error, OSError):
         return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
     if isinstance(error, MemoryError):

@@ -34,7 +34,7 @@ def main(
     `slides` are rows of the sheet, `indexed` the entries that indexing wrote; slides from a bucket are copied to
     `scratch`.
     """
-    rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str})
+    rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str}, keep_default_na=False)
     known = json.loads(indexed.read_text(encoding="utf-8"))
     slide_of = {slide["slide_id"]: slide for slide in slides}
     progress = Progress("cutting", len(rows), "patches")
@@ -124,5 +124,5 @@ if __name__ == "__main__":
             entries=Path(snakemake.output.entries),
             log=snakemake.log[0],
             scratch=Path(snakemake.resources.tmpdir),
-            **{name: value for name, value in snakemake.params.items() if name != "code"},
+            **{name: value for name, value in snakemake.params.items() if name not in ("code", "states")},
         )

@@ -19,7 +19,7 @@ def main(
     output_size: int, filter_name: str,
 ) -> None:  # fmt: skip
     """Write the patches of the rows in `draw`, in its order, cropped if asked and resized."""
-    rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str})
+    rows = pd.read_csv(draw, dtype={"slide_id": str, "patient_id": str}, keep_default_na=False)
     images = plugins.load("precut", source).read(collection_files, rows)
     first = next(iter(plugins.load("precut", source).read(collection_files, rows.head(1))))
     native_size = crop or len(first)

@@ -119,5 +119,5 @@ if __name__ == "__main__":
             entries=Path(snakemake.output.entries),
             log=snakemake.log[0],
             scratch=Path(snakemake.resources.tmpdir),
-            **{name: value for name, value in snakemake.params.items() if name != "code"},
+            **{name: value for name, value in snakemake.params.items() if name not in ("code", "states")},
         )

@@ -16,7 +16,7 @@ def main(
 
     `indexed` and `cut` hold the slides' entries, `split` their splits; `originals` are the stores of the splits.
     """
-    splits = pd.read_csv(split, dtype=str)
+    splits = pd.read_csv(split, dtype=str, keep_default_na=False)
     table = ledger_table(
         sheet,
         {known["slide_id"]: known for known in read_entries(indexed)},

@@ -13,7 +13,7 @@ def main(*, predictions: list[Path], runs: list[dict], csv: Path, markdown: Path
     """Write Table 2; each of `runs`, in the order of `predictions`, names its arm, models, seed, stores and counts."""
     rows = []
     for path, run in zip(predictions, runs, strict=True):
-        found = pd.read_csv(path, dtype={"slide_id": str, "patient_id": str})
+        found = pd.read_csv(path, dtype={"slide_id": str, "patient_id": str}, keep_default_na=False)
         counts = {f"n_train_{kind}": _taken(run[kind]) for kind in ("original", "synthetic")}
         head = {key: run[key] for key in ("arm", "generator", "classifier")}
         rows.append({**head, **counts, "seed": run["seed"], **tables.table2_row(found)})

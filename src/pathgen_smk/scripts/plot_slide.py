@@ -18,7 +18,7 @@ def main(*, slide_id: str, overviews: Path, entries: Path, draw: Path, picture: 
     if overview is None:
         drawing = draw_refusal(ledger.log_line(json.loads(entries.read_text(encoding="utf-8"))[slide_id]))
     else:
-        drawn = pd.read_csv(draw, dtype={"slide_id": str})
+        drawn = pd.read_csv(draw, dtype={"slide_id": str}, keep_default_na=False)
         drawn = drawn[drawn["slide_id"] == slide_id]
         drawing = draw_overview(overview.thumbnail, overview.mask, overview.tumour, drawn, overview.downsample)
     with files.replacing(picture) as temporary:

@@ -11,7 +11,7 @@ import openslide
 from PIL import Image
 
 from pathgen_smk.errors import InputError
-from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, open_level
+from pathgen_smk.slides.tiles import DamagedTileError, TiledLevel, missing_tiles, open_level
 
 # No slide scanner is outside of it: what a file states beyond is a mistake, and counts as not stated. Programs write 72
 # to 600 dots per inch into a TIFF of which they know nothing: 353 to 42 um/px.
@@ -90,6 +90,9 @@ class Slide:
                 raise InputError(
                     f"slide {path}: damaged: it states tiles of {width:,} x {height:,} px at level {level}"
                 )
+
+        if missing := missing_tiles(path, self.properties.vendor):
+            raise InputError(f"slide {path}: damaged: {missing}")
 
     def _open(self) -> openslide.OpenSlide:
         try:

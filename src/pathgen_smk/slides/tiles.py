@@ -89,14 +89,41 @@ class TiledLevel:
         if len(data) < length or not data.startswith(START):
             raise DamagedTileError("its data are cut short, or not JPEG")
         height, width = -(-self.tile_height // scale), -(-self.tile_width // scale)
+        data = self.header + data[len(START) :]
         smallest = {} if scale == 1 else {"min_height": height, "min_width": width, "min_factor": 1}
         try:
-            pixels = simplejpeg.decode_jpeg(self.header + data[len(START) :], "RGB", **smallest)
+            stated = simplejpeg.decode_jpeg_header(data)[:2]
+            if stated != (self.tile_height, self.tile_width):  # before it takes the memory
+                raise DamagedTileError(
+                    f"it is {stated[1]} x {stated[0]} px, not {self.tile_width} x {self.tile_height}"
+                )
+            pixels = simplejpeg.decode_jpeg(data, "RGB", **smallest)
         except ValueError as error:
             raise DamagedTileError(str(error)) from error
         if pixels.shape != (height, width, 3):
             raise DamagedTileError(f"it is {pixels.shape[1]} x {pixels.shape[0]} px, not {width} x {height}")
         return pixels
+
+
+def missing_tiles(path: Path, vendor: str) -> str | None:
+    """Return what is wrong with a slide of whose tiles the file does not say where they are; None if nothing is.
+
+    OpenSlide takes them for tiles that the scanner left out.
+    """
+    if vendor not in VENDORS:
+        return None
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            for page in tiff.pages:
+                if isinstance(page, tifffile.TiffPage) and page.is_tiled and page.planarconfig == 1:
+                    needed = -(-page.imagewidth // page.tilewidth) * -(-page.imagelength // page.tilelength)
+                    known = min(page.tags[name].count for name in ("TileOffsets", "TileByteCounts"))
+                    if known < needed:
+                        size = f"{page.imagewidth:,} x {page.imagelength:,} px"
+                        return f"of {size}, it says where {known:,} of {needed:,} tiles are"
+    except Exception:  # a file that OpenSlide reads and tifffile does not
+        return None
+    return None
 
 
 def open_level(path: Path, vendor: str, width: int, height: int) -> TiledLevel | None:

@@ -156,6 +156,19 @@ def test_levels_of_different_shapes_are_refused_before_blank_tiles_are_read(tmp_
         pass
 
 
+def test_a_slide_that_does_not_say_where_all_its_tiles_are_is_refused(tmp_path: Path, refused) -> None:
+    """OpenSlide shows the others as background."""
+    path = write("generic, JPEG 4:2:0", tmp_path)
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages.first.tags["TileOffsets"]
+        place, needed = tag.offset + 4, tag.count
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write((needed - 2).to_bytes(4, "little"))
+    with refused(path, f"it says where {needed - 2} of {needed} tiles are"), open_slide(path):
+        pass
+
+
 def test_a_length_beyond_any_tile_s_is_refused(tmp_path: Path) -> None:
     path = write("generic, JPEG 4:2:0", tmp_path)
     places = grid(path)

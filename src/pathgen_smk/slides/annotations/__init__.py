@@ -117,12 +117,15 @@ def load_annotation(path: Path | None, format_name: str, request: Request) -> An
     Raises
     ------
     InputError
-        If the file cannot be read as `format_name`.
+        If the file cannot be read as `format_name`, or its coordinates are beyond all reckoning.
     """
     form = plugins.load("slides.annotations", format_name)
     weak = getattr(form, "WITHOUT_FILE", False)
     outlines = form.read(path, request) if path or weak else []
-    return replace(combine(outlines, request.slide_size), weak=weak)
+    try:
+        return replace(combine(outlines, request.slide_size), weak=weak)
+    except shapely.GEOSException as error:
+        raise InputError(f"annotation {path}: areas cannot be made of its outlines: {error}") from error
 
 
 def combine(outlines: list[Outline], slide_size: tuple[int, int] | None = None) -> Annotation:

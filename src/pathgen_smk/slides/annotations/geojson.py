@@ -61,7 +61,7 @@ def _outlines(feature: Any, place: str, number: int, request: Request) -> list[O
     try:
         polygons: Any = [coordinates] if kind == "Polygon" else coordinates
         found = [[_ring(ring) for ring in polygon] for polygon in polygons]
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise InputError(f"{place} ({name}): coordinates are missing, or not finite numbers: {error}") from error
     return [Outline(name, tumour, rings[0], tuple(rings[1:])) for rings in found if rings]
 

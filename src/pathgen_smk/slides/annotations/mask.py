@@ -16,8 +16,8 @@ from pathgen_smk.errors import InputError
 from pathgen_smk.slides.annotations import Outline, Request
 
 SUFFIXES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}
-# A PNG is decoded whole; larger masks are for TIFF, which is read tile by tile.
-LARGEST_PNG = 500_000_000
+# Level-0 pixels a mask pixel, at most, where the sizes alone say so: any slide fits a mask of a few pixels.
+COARSEST = 512
 # Empty tiles of one file are the same bytes over and over; so many bytes are worth remembering.
 SHORT = 4096
 # A block: its upper left corner in mask pixels, and its pixels.
@@ -58,9 +58,11 @@ def read(path: Path | None, request: Request) -> list[Outline]:
 
 
 def _png(path: Path) -> tuple[tuple[int, int], Iterator[Block]]:
-    with Image.open(path, formats=["PNG"]) as image:
-        if image.width * image.height > LARGEST_PNG:
-            raise InputError(f"annotation {path}: a mask of {image.width} x {image.height} px must be a tiled TIFF")
+    try:
+        image = Image.open(path, formats=["PNG"])
+    except Image.DecompressionBombError as error:  # it is decoded whole; TIFF is read tile by tile
+        raise InputError(f"annotation {path}: a mask of so many pixels must be a tiled TIFF: {error}") from error
+    with image:
         if image.mode not in ("1", "L", "P"):
             raise InputError(f"annotation {path}: a mask has one value a pixel, this image is {image.mode}")
         pixels = np.asarray(image).astype(np.uint8)
@@ -104,7 +106,8 @@ def _downsample(path: Path, size: tuple[int, int], request: Request) -> float:
     mean = sum(exact) / 2
     # Masks are made at a power of two more often than not, and their sides were rounded up or down.
     for candidate in (2 ** round(math.log2(mean)), max(1, round(mean)), mean):
-        if all(abs(side / candidate - mask) < 1 for side, mask in zip(request.slide_size, size, strict=True)):
+        fits = all(abs(side / candidate - mask) < 1 for side, mask in zip(request.slide_size, size, strict=True))
+        if fits and candidate <= COARSEST:
             return candidate
     raise InputError(
         f"annotation {path}: {size[0]} x {size[1]} px do not fit a slide of {request.slide_size[0]} x "
