@@ -11,6 +11,9 @@ from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
 from pathgen_smk.files import replacing
 
+# All that is said of a model stands under one key: safetensors writes several in another order each time.
+KEY = "model"
+
 
 def save_model(path: Path, model: nn.Module, *, package: str, architecture: str) -> None:
     """Write a model's weights, and what it takes to build it again.
@@ -28,10 +31,11 @@ def save_model(path: Path, model: nn.Module, *, package: str, architecture: str)
         "package": package,
         "architecture": architecture,
         "class": type(model).__name__,
-        "options": json.dumps(model.options, sort_keys=True),
+        "options": model.options,
     }
     with replacing(path) as temporary:
-        save_file({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}, temporary, header)
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+        save_file(tensors, temporary, {KEY: json.dumps(header)})
 
 
 def load_model(path: Path, *, package: str) -> nn.Module:
@@ -44,15 +48,16 @@ def load_model(path: Path, *, package: str) -> nn.Module:
     """
     try:
         with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get(KEY, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"weights {path}: cannot read them: {error}") from error
-    if header.get("package") != package or not {"architecture", "class", "options"} <= header.keys():
+    needed = {"architecture", "class", "options"}
+    if not isinstance(header, dict) or header.get("package") != package or not needed <= header.keys():
         raise InputError(f"weights {path}: not a model of {package}")
     try:
         module = plugins.load(package, header["architecture"])
-        model = getattr(module, header["class"])(**json.loads(header["options"]))
+        model = getattr(module, header["class"])(**header["options"])
         model.load_state_dict(tensors)
     except (InputError, AttributeError, TypeError, ValueError, RuntimeError, LookupError) as error:
         raise InputError(f"weights {path}: they do not fit {header['architecture']}: {error}") from error

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from pathgen_smk.models.classifiers.two_block_cnn import Classifier
 from pathgen_smk.models.generators.dcgan import Generator
-from pathgen_smk.training.weights import load_model, save_model
+from pathgen_smk.training.weights import KEY, load_model, save_model
 
 GENERATORS = "models.generators"
 
@@ -35,14 +35,14 @@ def test_a_model_returns_with_its_weights_and_options(tmp_path: Path) -> None:
         assert all(torch.equal(state[name], plain[name]) for name in state)
 
 
-def header(**changes: str | None) -> dict[str, str]:
+def header(**changes: object) -> dict[str, str]:
     known = {
         "package": GENERATORS,
         "architecture": "dcgan",
         "class": "Generator",
-        "options": json.dumps({"latent_size": 5, "width": 2}),
+        "options": {"latent_size": 5, "width": 2},
     }
-    return {name: value for name, value in (known | changes).items() if value is not None}
+    return {KEY: json.dumps({name: value for name, value in (known | changes).items() if value is not None})}
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,12 @@ def header(**changes: str | None) -> dict[str, str]:
         ({"class": "nn"}, "do not fit"),
         ({"class": "Discriminator"}, "do not fit"),
         ({"options": None}, ""),
-        ({"options": '{"latent_size": 5, "width": 4}'}, "do not fit"),
-        ({"options": '{"widht": 2}'}, "do not fit"),
-        ({"options": '{"width": -2}'}, "do not fit"),
-        ({"options": "[5, 2]"}, "do not fit"),
+        ({"options": {"latent_size": 5, "width": 4}}, "do not fit"),
+        ({"options": {"widht": 2}}, "do not fit"),
+        ({"options": {"width": -2}}, "do not fit"),
+        ({"options": [5, 2]}, "do not fit"),
         ({"options": "{"}, "do not fit"),
+        ({"architecture": 5}, ""),
     ],
     ids=str,
 )
@@ -71,6 +72,21 @@ def test_a_header_that_does_not_fit_is_refused(path: Path, refused, changes: dic
     save_file(Generator(5, 2).state_dict(), path, header(**changes))
     with refused(path if "architecture" not in changes else "", problem):
         load_model(path, package=GENERATORS)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '"x"'])
+def test_a_header_that_is_no_object_is_refused(path: Path, refused, text: str) -> None:
+    save_file(Generator(5, 2).state_dict(), path, {KEY: text})
+    with refused(path):
+        load_model(path, package=GENERATORS)
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    model, contents = Generator(5, 2), set()
+    for number in range(20):
+        save_model(tmp_path / f"{number}", model, package=GENERATORS, architecture="dcgan")
+        contents.add((tmp_path / f"{number}").read_bytes())
+    assert len(contents) == 1
 
 
 def test_weights_of_another_shape_or_name_are_refused(path: Path, refused) -> None:
