@@ -231,11 +231,12 @@ def report_refusals():
     cut = set(pd.read_csv(drawn, dtype={"unit": str}, keep_default_na=False)["unit"]) if drawn.is_file() else set()
     entries = [Path(RESULTS, "index", f"{unit}.json") for unit in UNITS if SHEET]
     entries += [Path(RESULTS, "patches", f"{unit}.json") for unit in cut.intersection(UNITS)]
+    ledger = Path(RESULTS, "cohort/ledger.csv")  # not there if the run ended before
     line, too_many = refusals(
         read_entries(path for path in entries if path.is_file()),
         total=len(SHEET),
         allowed=config["cohort"]["allowed_refusals"],
-        ledger=f"{RESULTS}/cohort/ledger.csv",
+        ledger=str(ledger if ledger.is_file() else Path(RESULTS, "index")),
     )
     if line:
         print(f"{'ERROR' if too_many else 'WARNING'}: {line}", file=sys.stderr)

@@ -36,11 +36,26 @@ def main(*, store_paths: list[Path], summaries: list[Path], provenance: Path, co
         {
             "commit": commit(),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-            "hardware": {"system": platform.platform(), "cpus": os.cpu_count(), "memory_gib": round(memory, 1)},
+            "hardware": {
+                "system": platform.platform(),
+                "processor": processor(),
+                "cpus": os.cpu_count(),
+                "memory_gib": round(memory, 1),
+            },
             "rows": described,
             "config": config,
         },
     )
+
+
+def processor() -> str:
+    """Return the processor's model, on which trainings depend; the architecture where it is unknown."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 def commit() -> str:

@@ -20,8 +20,10 @@ def latent_seeds(count: int, seed: int, *names: str | int) -> np.ndarray:
 
 def latents_of(seeds: np.ndarray, latent_size: int) -> torch.Tensor:
     """Return the standard normal latents of seeds, (N, latent_size) float32, drawn on the CPU whatever the device."""
-    rows = [torch.randn(latent_size, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
-    return torch.stack(rows)
+    latents, generator = torch.empty(len(seeds), latent_size), torch.Generator()
+    for row, seed in zip(latents, seeds.tolist(), strict=True):
+        row.normal_(generator=generator.manual_seed(seed))
+    return latents
 
 
 def generate(

@@ -137,6 +137,10 @@ def _file_of(keys: list[str], files: list[str]) -> str:
 def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
     """Yield what a schema cannot say, as (keys, message)."""
     yield from _unknown_plugins(config)
+    patches = config["patches"]
+    if config["split"]["by"] == "patch" and patches["stride"] < patches["size"]:
+        message = f"it is less than the size, {patches['size']}, so that patches overlap, and split.by: patch would put"
+        yield ["patches", "stride"], f"{message} the same tissue into training and test; split by patient or slide"
     if config["experiment"] in RESERVED:
         yield ["experiment"], f"'{config['experiment']}' is a folder of the default experiment; choose another name"
     yield from _arm_mistakes(config["arms"])
