@@ -159,6 +159,10 @@ WRONG = {
         "{source: folders, precut: {collections: {a: {folder: x, normal: n, tumour: t, group_pattern: '('}}}}",
         "precut.collections.a.group_pattern",
     ),
+    "overlapping patches, divided one by one": (
+        "{patches: {stride: 128}, split: {by: patch}}",
+        "patches.stride",
+    ),
     "number for an arm's name": (
         "arms: {1: {original: {train: 2, validate: 2}, synthetic: {train: 0, validate: 0}}}",
         "arms",
