@@ -205,7 +205,10 @@ def draw(
             counts = ", ".join(f"{len(pool):,} {name}" for pool, name in zip(pools, labels.NAMES, strict=True))
             message = f"{split}: {wanted:,} patches of each class are asked for, but there are {counts}"
             if not allow_fewer or available == 0:
-                raise InputError(f"{message}; ask for fewer, add slides, or set draw.allow_fewer")
+                advice = "ask for fewer, add slides, or set draw.allow_fewer"
+                if available == 0:
+                    advice = "look at cohort/ or index/ for why, and add slides, annotations or groups of that class"
+                raise InputError(f"{message}; {advice}")
             warnings.append(f"{message}; took {available:,} of each")
         for value, pool in enumerate(pools):
             taken = _smallest(pool, available + reserve_of(available, reserve))
