@@ -44,7 +44,8 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(tmp_path: Pat
     undisturbed, project = make_short_project(tmp_path / "undisturbed"), make_short_project(tmp_path / "killed")
     start = time.monotonic()
     undisturbed.snakemake("results/table2.csv")
-    lasts, moments, killed = time.monotonic() - start, random.Random(7), 0
+    # On a busy machine it lasts longer, and dying early is as good.
+    lasts, moments, killed = min(30.0, time.monotonic() - start), random.Random(7), 0
     while killed < KILLS:
         # What it needs to start is the more of a life, the shorter it is.
         if kill_after(project.start("results/table2.csv"), moments.uniform(0.1, 0.7) * lasts):
