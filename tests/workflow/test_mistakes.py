@@ -55,5 +55,5 @@ def test_broken_slide_is_named_with_its_log(tmp_path) -> None:
         "FAILED draw_patches: there is no patch in any of 1 index file(s); look at qc/ and the index's logs "
         "(log: results/logs/draw_patches.log)",
         "ERROR: 1 of 1 slides refused (cohort.allowed_refusals is 0): broken (slide broken.svs: OpenSlide cannot open "
-        "it: Unsupported or missing image file); all of them: results/cohort/ledger.csv",
+        "it: Unsupported or missing image file); all of them: results/index",
     ]

@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 from torch import distributed, nn
 
+from pathgen_smk.errors import PassingError
 from pathgen_smk.processes import end_with
 from pathgen_smk.training.interruption import SIGNALS
 
@@ -126,7 +127,7 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
 
     Raises
     ------
-    RuntimeError
+    PassingError
         If a process was ended by a signal.
     """
     if processes == 1:
@@ -148,16 +149,23 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
                 if any(child.exitcode for child in children):
                     break  # the others would wait for it
                 wait([child.sentinel for child in running])
+            ended = [child.exitcode for child in children]  # of their own: what follows kills the rest
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             for child in children:
                 child.kill()
                 child.join()
+    # A process that was killed comes first: the others' errors are of the connection that it left.
+    if signals := sorted({signal.Signals(-code).name for code in ended if code and code < 0}):
+        raise PassingError(
+            f"one of the training's {processes} processes was ended by {', '.join(signals)} (out of memory?); "
+            "the same command goes on from the last checkpoint"
+        )
     if not errors.empty():
         raise errors.get()
-    if any(child.exitcode for child in children):
-        raise RuntimeError(f"a process of {processes} was ended: exit codes {[child.exitcode for child in children]}")
+    if any(ended):
+        raise RuntimeError(f"a process of {processes} ended without a word: exit codes {ended}")
 
 
 def _join(group: Group, function: Callable[[Group], None], backend: str, meeting: Path, errors: Any) -> None:

@@ -98,4 +98,4 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     last = int(children.stdout.split()[-1])
     subprocess.run(["kill", "-KILL", str(last)], check=True)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and "exit codes" in errors
+    assert process.returncode == 1 and "processes was ended by SIGKILL" in errors
