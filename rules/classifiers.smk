@@ -23,8 +23,10 @@ rule train_classifier:
     threads: config["compute"]["threads"]
     resources:
         mem_mb=memory_mb(1500, 3),
-        runtime=120,
-        gpu=config["compute"]["gpus"],
+        runtime=training_minutes(
+            "classifier", lambda wildcards: EXPERIMENT.classifier_images(EXPERIMENT.run_of(wildcards))
+        ),
+        gpu=GPUS,
     params:
         code=code_of_classifier("train_classifier", "augmentation"),
         running=f"{RESULTS}/running/classifier+{Run.FLAT_PATTERN}",
@@ -52,8 +54,8 @@ rule predict_patches:
     threads: config["compute"]["threads"]
     resources:
         mem_mb=memory_mb(1500, 3),
-        runtime=30,
-        gpu=min(1, config["compute"]["gpus"]),
+        runtime=minutes(30),
+        gpu=ONE_GPU,
     params:
         code=code_of_classifier("predict_patches"),
         compute=COMPUTE,
@@ -81,8 +83,8 @@ rule plot_classifier:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory_mb(500),
+        runtime=minutes(10),
     params:
         code=code_digest("plot_classifier"),
     script:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import re
 import sys
@@ -15,9 +16,10 @@ from pathgen_smk.cohort.fetched import describe, with_local_files
 from pathgen_smk.cohort.known_issues import apply_known_issues, read_known_issues
 from pathgen_smk.cohort.ledger import read_entries, refusals
 from pathgen_smk.cohort.sheet import batch_slides, read_sheet
-from pathgen_smk.console.job import PARENT_VARIABLE, last_errors
+from pathgen_smk.console.job import LEASE_VARIABLE, PARENT_VARIABLE, last_errors
 from pathgen_smk.errors import InputError
 from pathgen_smk.files import state_of_file
+from pathgen_smk.gpus import check_gpus
 from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
@@ -27,6 +29,9 @@ from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run
 STARTED = time.time()
 # Jobs of this process end when it does, see pathgen_smk.console.job.
 os.environ[PARENT_VARIABLE] = str(os.getpid())
+# A job that a scheduler started has its GPUs from it; all others lease theirs, see pathgen_smk.gpus.
+if not workflow.subprocess_exec:
+    os.environ[LEASE_VARIABLE] = "" if workflow.remote_exec else "1"
 
 
 def checked(function, *arguments, **settings):
@@ -83,11 +88,18 @@ def some(settings, *names):
     return {name: settings[name] for name in names}
 
 
-# How tensors are computed; the number of GPUs is a resource.
+# How tensors are computed; the number of GPUs is a resource: of a training, and of what does not share its work.
+GPUS = 0 if config["compute"]["device"] == "cpu" else config["compute"]["gpus"]
+ONE_GPU = min(1, GPUS)
 COMPUTE = some(config["compute"], "device", "precision", "threads", "execution", "deterministic")
 
 
-def memory_mb(base, factor):
+def minutes(base):
+    """Return a runtime request of so many minutes; more with each attempt."""
+    return lambda wildcards, attempt: base * attempt
+
+
+def memory_mb(base, factor=0):
     """Return a memory request: so many MB, and so many times the input; more with each attempt."""
     return lambda wildcards, input, attempt: int((base + factor * input.size_mb) * attempt)
 
@@ -152,8 +164,14 @@ def source_of_file(wildcards):
 
 
 def minutes_a_slide(base, each):
-    """Return a runtime request in minutes: so many, and so many for each slide of the unit."""
-    return lambda wildcards: base + each * list(UNIT_OF.values()).count(wildcards.unit)
+    """Return a runtime request: so many minutes, and so many for each slide of the unit; more with each attempt."""
+    return lambda wildcards, attempt: attempt * (base + each * list(UNIT_OF.values()).count(wildcards.unit))
+
+
+def training_minutes(kind, images):
+    """Return a runtime request: 10 minutes, and twice what a training's images take; more with each attempt."""
+    rate = config["site"]["images_per_second"][kind]
+    return lambda wildcards, attempt: attempt * math.ceil(10 + 2 * images(wildcards) / rate / 60)
 
 
 def collection_files(wildcards):
@@ -206,6 +224,8 @@ def counts_of_run(wildcards):
 
 
 onstart:
+    if workflow.local_exec and workflow.is_main_process:
+        checked(check_gpus, GPUS, workflow.global_resources.get("gpu"))
     # Snakemake's own lock outlives a killed run; this one dies with the process, so that the same command works again.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
     globals()["run_lock"] = Path(RESULTS, ".lock").open("w")

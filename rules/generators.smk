@@ -25,8 +25,8 @@ rule train_gan:
     threads: config["compute"]["threads"]
     resources:
         mem_mb=memory_mb(1500, 3),
-        runtime=360,
-        gpu=config["compute"]["gpus"],
+        runtime=training_minutes("gan", lambda wildcards: EXPERIMENT.gan_images(wildcards.generator)),
+        gpu=GPUS,
     params:
         code=code_of_gan("train_gan", "augmentation"),
         # Outside the outputs, which Snakemake deletes when a job fails.
@@ -53,9 +53,9 @@ rule generate_patches:
         "../envs/pathgen.yaml"
     threads: config["compute"]["threads"]
     resources:
-        mem_mb=1500,
-        runtime=60,
-        gpu=min(1, config["compute"]["gpus"]),
+        mem_mb=memory_mb(1500),
+        runtime=minutes(60),
+        gpu=ONE_GPU,
     params:
         code=code_of_gan("generate_patches"),
         batch_size=256,
@@ -92,8 +92,8 @@ rule plot_gan:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory_mb(500),
+        runtime=minutes(10),
     params:
         code=code_digest("plot_gan"),
     script:

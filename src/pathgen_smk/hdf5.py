@@ -8,6 +8,10 @@ import h5py
 
 from pathgen_smk.errors import InputError
 
+# Files are written under a temporary name by one process, and never change under their own; network file systems may
+# have no locks at all.
+NO_LOCKS = False
+
 
 @contextmanager
 def open_file(path: Path) -> Iterator[h5py.File]:
@@ -15,7 +19,7 @@ def open_file(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", locking=NO_LOCKS)
     except OSError as error:
         raise InputError(f"{path}: not a readable HDF5 file: {error}") from error
     with file:

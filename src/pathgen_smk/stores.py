@@ -19,7 +19,7 @@ import pandas as pd
 
 from pathgen_smk.errors import InputError, PassingError
 from pathgen_smk.files import is_disk_full, replacing
-from pathgen_smk.hdf5 import open_file, own_dataset
+from pathgen_smk.hdf5 import NO_LOCKS, open_file, own_dataset
 
 SPLITS = ("train", "validate", "test")
 ORIGINAL_COLUMNS = ("slide_id", "patient_id", "item", "x", "y", "level", "split", "rank")
@@ -143,7 +143,7 @@ def writing(path: Path, capacity: int, patch_size: int) -> Iterator[StoreWriter]
         If the disk becomes full.
     """
     try:
-        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        with replacing(path) as temporary, h5py.File(temporary, "w", locking=NO_LOCKS) as file:
             yield StoreWriter(file, capacity, patch_size)
     except (OSError, RuntimeError) as error:
         if not is_disk_full(error):

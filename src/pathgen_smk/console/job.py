@@ -5,22 +5,27 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.files import is_disk_full
+from pathgen_smk.gpus import lease
 from pathgen_smk.processes import end_with
 
 logger = logging.getLogger("pathgen_smk")
 
 # The Snakefile sets it for the jobs of its own process, see rules/common.smk.
 PARENT_VARIABLE = "PATHGEN_SMK_PARENT"
+# Likewise: set where jobs run beside each other on one machine and no scheduler gives each its GPUs.
+LEASE_VARIABLE = "PATHGEN_SMK_LEASES_GPUS"
 
 
 @contextmanager
-def job(name: str, log: str) -> Iterator[None]:
+def job(name: str, log: str, *, gpus: int = 0) -> Iterator[None]:
     """Run a rule's script: log to `log` and to the terminal, turn errors into one line and a non-zero exit.
+
+    So many GPUs are leased for it, unless a scheduler gave them to it already.
 
     Errors that a user can mend (`InputError`, `OSError`) are one line. Anything else is a defect of ours: one line on
     the terminal, the traceback in the log.
@@ -28,7 +33,8 @@ def job(name: str, log: str) -> Iterator[None]:
     _log_to(name, Path(log))
     _end_with_parent()
     try:
-        yield
+        with lease(gpus) if os.environ.get(LEASE_VARIABLE) else nullcontext():
+            yield
     except Exception as error:
         logger.error(one_line(error, log))
         logging.shutdown()

@@ -41,7 +41,8 @@ def main(
 
 
 if __name__ == "__main__":
-    with job(f"generate_patches {snakemake.wildcards.split}-{snakemake.wildcards.amount}", snakemake.log[0]):
+    gpus = snakemake.resources.get("gpu", 0)
+    with job(f"generate_patches {snakemake.wildcards.split}-{snakemake.wildcards.amount}", snakemake.log[0], gpus=gpus):
         main(
             weights={label: Path(snakemake.input[label]) for label in NAMES},
             store=Path(snakemake.output.store),

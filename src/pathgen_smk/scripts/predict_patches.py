@@ -23,7 +23,8 @@ def main(*, weights: Path, store: Path, predictions: Path, compute: dict) -> Non
 
 
 if __name__ == "__main__":
-    with job(f"predict_patches {snakemake.wildcards.arm}", snakemake.log[0]):
+    gpus = snakemake.resources.get("gpu", 0)
+    with job(f"predict_patches {snakemake.wildcards.arm}", snakemake.log[0], gpus=gpus):
         main(
             weights=Path(snakemake.input.weights),
             store=Path(snakemake.input.store),

@@ -10,6 +10,7 @@ import pandas as pd
 from pathgen_smk import files, plugins, seeding, stores
 from pathgen_smk.console.job import job
 from pathgen_smk.console.monitor import monitor_classifier
+from pathgen_smk.scratch import on_scratch
 from pathgen_smk.training import device, parallel
 from pathgen_smk.training.checkpoint import Checkpoint
 from pathgen_smk.training.classifier import ClassifierSettings, ClassifierTrainer
@@ -64,11 +65,11 @@ def write(outputs: dict[str, Path], trainer: ClassifierTrainer, run: dict, archi
     files.write_json(outputs["summary"], run | found | trainer.summary())
 
 
-def arguments(job: Any) -> dict[str, Any]:
-    """Return what `main` takes of a job's inputs, outputs and parameters."""
+def arguments(job: Any, local: dict[Path, Path]) -> dict[str, Any]:
+    """Return what `main` takes of a job's inputs (by their `local` copies), outputs and parameters."""
     counts = job.params.counts
     parts = {
-        split: [(Path(path), count) for path, count in zip(job.input[split], counts[split], strict=True)]
+        split: [(local[Path(path)], count) for path, count in zip(job.input[split], counts[split], strict=True)]
         for split in ("train", "validate")
     }
     return {
@@ -81,6 +82,9 @@ def arguments(job: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with job(f"train_classifier {snakemake.wildcards.arm}", snakemake.log[0]):
-        processes = device.count_processes(snakemake.params.compute["device"], snakemake.resources.get("gpu", 0))
-        parallel.run(processes, partial(main, **arguments(snakemake)), backend="nccl")
+    gpus = snakemake.resources.get("gpu", 0)
+    with job(f"train_classifier {snakemake.wildcards.arm}", snakemake.log[0], gpus=gpus):
+        processes = device.count_processes(snakemake.params.compute["device"], gpus)
+        read = [Path(path) for split in ("train", "validate") for path in snakemake.input[split]]
+        with on_scratch(snakemake.config["site"]["scratch"], read) as local:
+            parallel.run(processes, partial(main, **arguments(snakemake, local)), backend="nccl")

@@ -13,6 +13,7 @@ from pathgen_smk import files, plugins, seeding, stores
 from pathgen_smk.console.job import job
 from pathgen_smk.console.monitor import monitor_gan
 from pathgen_smk.labels import NAMES
+from pathgen_smk.scratch import on_scratch
 from pathgen_smk.training import device, health, parallel
 from pathgen_smk.training.checkpoint import Checkpoint
 from pathgen_smk.training.gan import GanSettings, GanTrainer
@@ -73,10 +74,10 @@ def write(outputs: dict[str, Path], trainer: GanTrainer, architecture: str) -> N
     files.write_json(outputs["summary"], trainer.summary() | {"warnings": health.warnings_of(trainer.history)})
 
 
-def arguments(job: Any) -> dict[str, Any]:
-    """Return what `main` takes of a job's wildcards, inputs, outputs and parameters."""
+def arguments(job: Any, local: dict[Path, Path]) -> dict[str, Any]:
+    """Return what `main` takes of a job's wildcards, inputs (by their `local` copies), outputs and parameters."""
     return {
-        "store": Path(job.input.store),
+        "store": local[Path(job.input.store)],
         "outputs": {key: Path(path) for key, path in job.output.items()},
         "running": Path(job.params.running),
         "events": Path(job.params.events),
@@ -88,6 +89,8 @@ def arguments(job: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with job(f"train_gan {snakemake.wildcards.label}", snakemake.log[0]):
-        processes = device.count_processes(snakemake.params.compute["device"], snakemake.resources.get("gpu", 0))
-        parallel.run(processes, partial(main, **arguments(snakemake)), backend="nccl")
+    gpus = snakemake.resources.get("gpu", 0)
+    with job(f"train_gan {snakemake.wildcards.label}", snakemake.log[0], gpus=gpus):
+        processes = device.count_processes(snakemake.params.compute["device"], gpus)
+        with on_scratch(snakemake.config["site"]["scratch"], [Path(snakemake.input.store)]) as local:
+            parallel.run(processes, partial(main, **arguments(snakemake, local)), backend="nccl")

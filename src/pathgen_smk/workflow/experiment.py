@@ -99,6 +99,15 @@ class Experiment:
         """How many originals, of both classes, the GANs are trained on."""
         return self.config["arms"][ORIGINAL_ARM]["original"]["train"]
 
+    def gan_images(self, generator: str) -> int:
+        """Return how many images the training of one class's GAN goes through."""
+        return self.config["generators"][generator]["epochs"] * self.gan_amount // 2
+
+    def classifier_images(self, run: Run) -> int:
+        """Return how many images the training of a run goes through, at most; validation is not counted."""
+        epochs = self.config["classifiers"][run.classifier]["epochs"]
+        return epochs * sum(count for _, count in self.parts(run, "train").values())
+
     def original_store(self, split: str) -> str:
         """Return the store of a split's originals."""
         return f"{self.results}/stores/original/{split}.h5"
