@@ -32,13 +32,14 @@ include: "rules/sampling.smk"
 include: "rules/generators.smk"
 include: "rules/classifiers.smk"
 include: "rules/evaluation.smk"
+include: "rules/preflight.smk"
 
 
 rule all:
     default_target: True
     input:
         expand("<results>/table{number}.{format}", number=(1, 2), format=("csv", "md")),
-        expand("<results>/qc/{slide}.png", slide=SHEET),
+        expand("<results>/qc/{unit}", unit=UNITS if SHEET else ()),
         "<results>/cohort/ledger.csv" if SHEET else (),
         expand("<results>/figures/figure{number}.png", number=FIGURE_LABELS if EXPERIMENT.figure_store else ()),
         expand(

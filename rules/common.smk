@@ -63,6 +63,9 @@ if COLLECTIONS:
 # What is indexed and cut as one: a slide, a batch of slides, or a collection of pre-cut patches.
 UNIT_OF = batch_slides(SHEET, config["cohort"]["batches"])
 UNITS = sorted({*UNIT_OF.values(), *COLLECTIONS})
+SLIDES_OF = {unit: [] for unit in UNITS}
+for slide, unit in UNIT_OF.items():
+    SLIDES_OF[unit].append(SHEET[slide])
 FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
     name: files["split"] for name, files in COLLECTIONS.items() if "split" in files
 }
@@ -123,19 +126,14 @@ def chosen_modules(section, name, uses):
 def rows_of_unit(*columns):
     """Return a parameter: of each slide of a unit, these columns of the sheet."""
     return lambda wildcards: [
-        {column: getattr(row, column) for column in columns}
-        for slide, row in SHEET.items()
-        if UNIT_OF[slide] == wildcards.unit
+        {column: getattr(row, column) for column in columns} for row in SLIDES_OF[wildcards.unit]
     ]
 
 
 def files_of_unit(*columns):
     """Return the paths in these columns of the sheet of a unit's slides."""
     return lambda wildcards: [
-        path
-        for slide, row in SHEET.items()
-        for path in (getattr(row, column) for column in columns)
-        if UNIT_OF[slide] == wildcards.unit and path
+        path for row in SLIDES_OF[wildcards.unit] for path in (getattr(row, column) for column in columns) if path
     ]
 
 
@@ -165,7 +163,7 @@ def source_of_file(wildcards):
 
 def minutes_a_slide(base, each):
     """Return a runtime request: so many minutes, and so many for each slide of the unit; more with each attempt."""
-    return lambda wildcards, attempt: attempt * (base + each * list(UNIT_OF.values()).count(wildcards.unit))
+    return lambda wildcards, attempt: attempt * (base + each * len(SLIDES_OF[wildcards.unit]))
 
 
 def training_minutes(kind, images):

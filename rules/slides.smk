@@ -2,8 +2,8 @@
 
 Takes the sheet's slides and annotations (phantoms are made here) and, for the cut, the draw. A unit is a slide, or a
 batch of slides where the config asks for batches.
-Gives <results>/index/{unit}.parquet, <results>/patches/{unit}.h5, a picture of each slide in <results>/qc/ and the
-ledger of the cohort, <results>/cohort/ledger.csv.
+Gives <results>/index/{unit}.parquet, <results>/patches/{unit}.h5, a picture of each slide in <results>/qc/{unit}/ and
+the ledger of the cohort, <results>/cohort/ledger.csv.
 """
 
 if SLIDES_MADE_IN:
@@ -96,32 +96,34 @@ rule cut_patches:
         "../src/pathgen_smk/scripts/cut_patches.py"
 
 
-rule plot_slide:
+rule plot_slides:
     input:
-        overviews=lambda wildcards: f"<results>/index/{UNIT_OF[wildcards.slide]}.npz",
-        entries=lambda wildcards: f"<results>/index/{UNIT_OF[wildcards.slide]}.json",
-        draw=lambda wildcards: draw_of(UNIT_OF[wildcards.slide]),
+        overviews="<results>/index/{unit}.npz",
+        entries="<results>/index/{unit}.json",
+        draw=draw_of_unit,
     output:
-        picture=report(
-            "<results>/qc/{slide}.png",
+        # A unit has as many pictures as slides.
+        pictures=report(
+            directory("<results>/qc/{unit}"),
+            patterns=["{slide}.png"],
             caption="../report/qc.rst",
             category="1 Slides",
             labels={"slide": "{slide}"},
         ),
     log:
-        "<logs>/plot_slide/{slide}.log",
+        "<logs>/plot_slides/{unit}.log",
     benchmark:
-        "<benchmarks>/plot_slide/{slide}.tsv"
+        "<benchmarks>/plot_slides/{unit}.tsv"
     conda:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
         mem_mb=memory_mb(700),
-        runtime=minutes(10),
+        runtime=minutes_a_slide(10, 1),
     params:
-        code=code_digest("plot_slide"),
+        code=code_digest("plot_slides"),
     script:
-        "../src/pathgen_smk/scripts/plot_slide.py"
+        "../src/pathgen_smk/scripts/plot_slides.py"
 
 
 rule make_ledger:

@@ -77,7 +77,7 @@ def test_bad_slides_are_set_aside_and_counted(given: Project, built: Project) ->
     given.set("cohort", "allowed_refusals", value=5)
     output = given.snakemake()
     assert "WARNING: 5 of 11 slides refused" in output
-    assert (given.path / "results/qc/text.png").is_file()
+    assert (given.path / "results/qc/text/text.png").is_file()
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_synthetic_stores_point_to_no_slide_and_no_person(built: Project) -> Non
 
 
 def test_pictures_exist_and_show_something(built: Project) -> None:
-    figures = [*built.path.glob("results/figures/**/*.png"), *built.path.glob("results/qc/*.png")]
+    figures = [*built.path.glob("results/figures/**/*.png"), *built.path.glob("results/qc/*/*.png")]
     names = {path.name for path in figures}
     assert {"figure1.png", "figure2.png", "confusion.png", "tumour-samples.png", "seed1.png", "a1.png"} <= names
     for path in figures:

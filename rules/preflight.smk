@@ -1,0 +1,23 @@
+"""What can be known before hours are spent: `snakemake preflight`.
+
+Takes the user's slides and annotations. Gives nothing but lines: slides readable, disk, GPUs, time by stage.
+"""
+
+
+rule preflight:
+    log:
+        "<logs>/preflight.log",
+    conda:
+        "../envs/pathgen.yaml"
+    localrule: True
+    params:
+        slides=[
+            some(vars(row), "slide_id", "path", "annotation", "label", "bytes")
+            for row in SHEET.values()
+            if not SLIDES_MADE_IN
+        ],
+        made=len(SHEET) if SLIDES_MADE_IN else 0,
+        units=len(UNITS),
+        cores=workflow.cores or 1,
+    script:
+        "../src/pathgen_smk/scripts/preflight.py"

@@ -1,0 +1,90 @@
+"""Say before a run whether its slides can be read and its results will fit, and how long it will take."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from pathgen_smk.cohort.uri import is_remote
+from pathgen_smk.console.job import job, one_line
+from pathgen_smk.console.progress import clock, track
+from pathgen_smk.errors import InputError
+from pathgen_smk.gpus import visible_gpus
+from pathgen_smk.isolation import called
+from pathgen_smk.slides.annotations import Request, load_annotation
+from pathgen_smk.slides.reader import open_slide
+from pathgen_smk.workflow import preflight
+from pathgen_smk.workflow.experiment import Experiment
+
+logger = logging.getLogger("pathgen_smk")
+# Beside the stores a run writes indexes, pictures, weights and states: small, and not worth a formula.
+OTHER_BYTES = 2e9
+
+
+def main(*, config: dict, slides: list[dict], made: int, units: int, cores: int, log: str) -> None:
+    """Check and estimate.
+
+    `slides` are rows of the sheet but for those that a rule makes, of which there are `made`; `units` is how many jobs
+    index them.
+
+    Raises
+    ------
+    InputError
+        If more slides than the config allows cannot be read, or the disk has no room.
+    """
+    experiment = Experiment(config)
+    problems = []
+    bad = check_slides([row for row in slides if not is_remote(row["path"])], config["annotations"], log)
+    if len(bad) > config["cohort"]["allowed_refusals"]:
+        problems.append(f"{len(bad)} slides cannot be used: {', '.join(sorted(bad)[:3])}{' ...' * (len(bad) > 3)}")
+    if remote := [row["bytes"] for row in slides if is_remote(row["path"])]:
+        logger.info(f"in a bucket, not looked at: {len(remote)} slides, {sum(remote) / 1e9:,.1f} GB as the sheet says")
+    needed, free = preflight.bytes_written(experiment) + OTHER_BYTES, shutil.disk_usage(".").free
+    logger.info(f"to be written to {experiment.results}: up to {needed / 1e9:,.1f} GB; {free / 1e9:,.1f} GB are free")
+    if needed > free:
+        problems.append(f"{needed / 1e9:,.1f} GB may be written and {free / 1e9:,.1f} GB are free")
+    gpus = visible_gpus()
+    logger.info(f"GPUs seen here: {', '.join(gpus) or 'none; trainings run on the CPU, or where a scheduler puts them'}")
+    found = preflight.stages(experiment, slides=len(slides) + made, units=units)
+    for line in preflight.table(found, clock):
+        logger.info(line)
+    seconds = 3600 * sum(stage.hours for stage in found)
+    logger.info(f"that is {clock(seconds / cores)} with {cores} jobs at any time; --cores and GPUs set how many")
+    if problems:
+        raise InputError("; ".join(problems))
+
+
+def check_slides(rows: list[dict], annotation: dict, log: str) -> list[str]:
+    """Open every slide and read its annotation; return the names of those for which it fails, and log why."""
+    if not rows:
+        return []
+    bad = []
+    for row in track(rows, "opening", len(rows), "slides"):
+        try:
+            called(look_at, row, annotation)
+        except Exception as error:
+            logger.warning(f"slide {row['slide_id']}: {one_line(error, log)}")
+            bad.append(row["slide_id"])
+    size = sum(Path(row["path"]).stat().st_size for row in rows if Path(row["path"]).is_file())
+    annotated = sum(bool(row["annotation"]) for row in rows)
+    logger.info(
+        f"slides readable: {len(rows) - len(bad)} of {len(rows)}, {annotated} with an annotation file; "
+        f"{size / 1e9:,.1f} GB, each read at most twice"
+    )
+    return bad
+
+
+def look_at(row: dict, annotation: dict) -> None:
+    """Open a slide as indexing does, and read its annotation, but none of its pixels."""
+    with open_slide(Path(row["path"])) as slide:
+        size = (slide.properties.width, slide.properties.height)
+    request = Request(
+        slide_size=size,
+        slide_label=row["label"],
+        **{name: value for name, value in annotation.items() if name != "format"},
+    )
+    load_annotation(Path(row["annotation"]) if row["annotation"] else None, annotation["format"], request)
+
+
+if __name__ == "__main__":
+    with job("preflight", snakemake.log[0]):
+        main(config=snakemake.config, log=snakemake.log[0], **snakemake.params)

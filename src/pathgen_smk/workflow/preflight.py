@@ -1,0 +1,122 @@
+"""What a run will cost, said before it begins: how long each stage takes and how much it writes, and from what."""
+
+import csv
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathgen_smk.workflow.experiment import Experiment
+
+# Measured on one core of an AMD EPYC with AVX-512, see docs/benchmarks.md; a run's own benchmark files replace them.
+# Seconds a job spends before it works; seconds of indexing a slide; patches of 256 px cut a second where few of a
+# slide's are drawn; trainings' rates are the config's, and images pass a network alone faster than they train it.
+START_UP, INDEX_SECONDS, CUT_RATE = 4.0, 5.0, 1000.0
+GENERATE_FACTOR, PREDICT_FACTOR = 9.0, 3.0
+FROM_PAGE, FROM_CONFIG = "docs/benchmarks.md", "site.images_per_second"
+FROM_FILES, FROM_HISTORIES = "benchmark files of an earlier run", "the rate of an earlier run's trainings"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Jobs of one rule.
+
+    Attributes
+    ----------
+    rule
+        Its name.
+    jobs
+        How many.
+    hours
+        All of them one after another.
+    basis
+        What the estimate is made from.
+    """
+
+    rule: str
+    jobs: int
+    hours: float
+    basis: str
+
+
+def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
+    """Return what the long stages take, from what earlier runs of the experiment left where there are any.
+
+    Parameters
+    ----------
+    experiment
+        What is to be run.
+    slides
+        How many there are; 0 where patches are cut already.
+    units
+        How many jobs index them, and how many cut them.
+    """
+    results, runs = Path(experiment.results), experiment.runs
+    gans = [name for name in experiment.generators for _ in experiment.config["seeds"]]
+    synthetic = synthetic_stores(experiment).values()
+    gan_rate, gan_basis = _rate(experiment, "gan", results / "gans")
+    classifier_rate, classifier_basis = _rate(experiment, "classifier", results / "classifiers")
+    predicted = len(runs) * experiment.draw_sizes["test"]
+    found = [
+        _stage("train_gan", 2 * len(gans), 2 * sum(map(experiment.gan_images, gans)) / gan_rate, gan_basis),
+        _stage("generate_patches", len(synthetic), sum(synthetic) / (GENERATE_FACTOR * gan_rate), gan_basis),
+        _stage(
+            "train_classifier", len(runs), sum(map(experiment.classifier_images, runs)) / classifier_rate, classifier_basis
+        ),
+        _stage("predict_patches", len(runs), predicted / (PREDICT_FACTOR * classifier_rate), classifier_basis),
+    ]
+    if slides:
+        cut = sum(experiment.draw_sizes.values()) / CUT_RATE
+        for rule, seconds in (("cut_patches", cut), ("index_slide", slides * INDEX_SECONDS)):
+            measured = mean_of((results / "benchmarks" / rule).glob("*.tsv"), "s", delimiter="\t")
+            if measured:
+                found.insert(0, Stage(rule, units, units * measured / 3600, FROM_FILES))
+            else:
+                found.insert(0, _stage(rule, units, seconds, FROM_PAGE))
+    return [stage for stage in found if stage.jobs]
+
+
+def _stage(rule: str, jobs: int, seconds: float, basis: str) -> Stage:
+    return Stage(rule, jobs, (seconds + jobs * START_UP) / 3600, basis)
+
+
+def _rate(experiment: Experiment, kind: str, folder: Path) -> tuple[float, str]:
+    if measured := mean_of(folder.rglob("history.csv"), "images_per_second"):
+        return measured, FROM_HISTORIES
+    return experiment.config["site"]["images_per_second"][kind], FROM_CONFIG
+
+
+def mean_of(files: Iterable[Path], column: str, delimiter: str = ",") -> float | None:
+    """Return the mean of a column over all rows of CSV files, None if there are none."""
+    values = []
+    for path in files:
+        with path.open(newline="", encoding="utf-8") as file:
+            values += [float(row[column]) for row in csv.DictReader(file, delimiter=delimiter)]
+    return statistics.fmean(values) if values else None
+
+
+def synthetic_stores(experiment: Experiment) -> dict[str, int]:
+    """Return how many patches each synthetic store holds, by path."""
+    return {
+        path: count
+        for run in experiment.runs
+        for split in ("train", "validate")
+        for kind, (path, count) in experiment.parts(run, split).items()
+        if kind == "synthetic"
+    }
+
+
+def bytes_written(experiment: Experiment) -> int:
+    """Return the bytes of all stores that a run writes: originals twice, as cut of the slides and as collected."""
+    patches = 2 * sum(experiment.draw_sizes.values()) + sum(synthetic_stores(experiment).values())
+    return patches * 3 * experiment.config["patches"]["output_size"] ** 2
+
+
+def table(found: Iterable[Stage], clock: Callable[[float], str]) -> list[str]:
+    """Return lines for people: a row a stage, and the sum."""
+    found = list(found)
+    rows = [("stage", "jobs", "all jobs' time", "estimated from")]
+    rows += [(stage.rule, f"{stage.jobs:,}", clock(3600 * stage.hours), stage.basis) for stage in found]
+    rows += [("all", f"{sum(s.jobs for s in found):,}", clock(3600 * sum(s.hours for s in found)), "")]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
