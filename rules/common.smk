@@ -125,9 +125,7 @@ def chosen_modules(section, name, uses):
 
 def rows_of_unit(*columns):
     """Return a parameter: of each slide of a unit, these columns of the sheet."""
-    return lambda wildcards: [
-        {column: getattr(row, column) for column in columns} for row in SLIDES_OF[wildcards.unit]
-    ]
+    return lambda wildcards: [{column: getattr(row, column) for column in columns} for row in SLIDES_OF[wildcards.unit]]
 
 
 def files_of_unit(*columns):

@@ -7,9 +7,9 @@ Takes the user's slides and annotations. Gives nothing but lines: slides readabl
 rule preflight:
     log:
         "<logs>/preflight.log",
+    localrule: True
     conda:
         "../envs/pathgen.yaml"
-    localrule: True
     params:
         slides=[
             some(vars(row), "slide_id", "path", "annotation", "label", "bytes")

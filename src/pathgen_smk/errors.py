@@ -9,4 +9,4 @@ class InputError(Exception):
 
 
 class PassingError(InputError):
-    """Nothing is wrong with what the user gave, but with the network, the disk or the memory: it may be well again next time."""
+    """Nothing is wrong with what the user gave, but with network, disk or memory: it may be well again next time."""

@@ -115,7 +115,7 @@ def _take(count: int, gpus: Sequence[str], folder: Path, held: ExitStack) -> lis
             waits.for_a_moment()
         while True:
             with ExitStack() as attempt:
-                mine = []
+                mine: list[str] = []
                 for gpu in gpus:
                     if len(mine) < count and _lock(folder / f"gpu-{re.sub('[^A-Za-z0-9-]', '_', gpu)}", attempt):
                         mine.append(gpu)

@@ -20,7 +20,7 @@ def on_scratch(folder: str | None, paths: Iterable[Path]) -> Iterator[dict[Path,
     Parameters
     ----------
     folder
-        Which; ``$NAME`` stands for an environment variable, as schedulers set one for each job. None: nothing is copied.
+        Which; ``$NAME`` stands for an environment variable, such as one that a scheduler sets. None: nothing is copied.
     paths
         Of the files.
 

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import h5py
@@ -20,6 +19,7 @@ import pandas as pd
 from pathgen_smk.errors import InputError, PassingError
 from pathgen_smk.files import is_disk_full, replacing
 from pathgen_smk.hdf5 import NO_LOCKS, open_file, own_dataset
+from pathgen_smk.versions import version_of
 
 SPLITS = ("train", "validate", "test")
 ORIGINAL_COLUMNS = ("slide_id", "patient_id", "item", "x", "y", "level", "split", "rank")
@@ -94,7 +94,7 @@ class StoreWriter:
             raise ValueError(f"{self._file.filename}: {self._written} images for {len(table)} rows")
         if self._written < len(self._images):
             self._cut_off()
-        self._file.attrs.update(asdict(attributes), software=f"pathgen-smk {version('pathgen-smk')}")
+        self._file.attrs.update(asdict(attributes), software=f"pathgen-smk {version_of('pathgen-smk')}")
         self._file["labels"] = table["label"].to_numpy(np.uint8)
         for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
             if name in table:

@@ -35,7 +35,8 @@ for path in map(Path, snakemake.output):
         path.mkdir(parents=True, exist_ok=True)
     elif path.name == "drawn.csv":
         units = [Path(draw).stem for draw in snakemake.output.draws]
-        path.write_text("unit,split\\n" + "".join(f"{unit},{split}\\n" for unit in units for split in ("train", "test")))
+        rows = [f"{unit},{split}" for unit in units for split in ("train", "test")]
+        path.write_text("\\n".join(["unit,split", *rows]) + "\\n")
     else:
         path.write_text('{"warnings": []}' if path.name == "training.json" else "{}")
 '''
@@ -152,7 +153,10 @@ def measure(slides: int) -> list[tuple[str, dict[str, float]]]:
                     seconds[name].append(snakemake(folder, *commands[name], *arguments))
             for name in folders:
                 found[name][what] = statistics.median(seconds[name])
-            print(f"{slides} slides, {what}: " + ", ".join(f"{n} {found[n][what]:.1f} s" for n in folders), file=sys.stderr)
+            print(
+                f"{slides} slides, {what}: " + ", ".join(f"{n} {found[n][what]:.1f} s" for n in folders),
+                file=sys.stderr,
+            )
 
         in_turn("dry run", "--dry-run", "--quiet", "all")
         for name, folder in folders.items():

@@ -7,14 +7,9 @@ other's kind, so that a classifier has something to do. The same seed gives the 
 """
 
 import argparse
-import atexit
-import configparser
-import importlib.metadata
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -118,7 +113,6 @@ def write_phantoms(folder: Path, counts: dict[str, int], *, seed: int = 1) -> di
     -------
     The stores by split, ``folder/<split>.h5``.
     """
-    make_version_known()
     found = {split: folder / f"{split}.h5" for split in counts}
     for split, store in found.items():
         if not store.exists():
@@ -134,21 +128,6 @@ def _table(count: int, split: str) -> pd.DataFrame:
     return pd.DataFrame({"label": item % 2, "item": item, "x": item * 4 * SIDE, "y": 0, "level": 0}).assign(
         slide_id=f"phantom-{split}", patient_id=f"phantom-{split}", split=split, rank=item // 2
     )
-
-
-def make_version_known() -> None:
-    """Let a store's software be named where the package is used as source (PYTHONPATH=src) and not installed."""
-    try:
-        importlib.metadata.version(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        known = configparser.ConfigParser()
-        known.read(ROOT / "setup.cfg")
-        folder = Path(tempfile.mkdtemp(prefix=f"{PACKAGE}-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        record = folder / f"{PACKAGE.replace('-', '_')}-{known['metadata']['version']}.dist-info" / "METADATA"
-        record.parent.mkdir()
-        record.write_text(f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {known['metadata']['version']}\n")
-        sys.path.append(str(folder))
 
 
 def picture(images: np.ndarray) -> np.ndarray:

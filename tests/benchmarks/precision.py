@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from phantom_patches import make_version_known, write_phantoms
+from phantom_patches import write_phantoms
 from sklearn.decomposition import PCA
 
 from pathgen_smk import files, labels, stores
@@ -123,7 +123,6 @@ class Run:
 
     def generate(self) -> None:
         """Draw the synthetic store."""
-        make_version_known()
         if not self.synthetic.exists():
             weights = {label: self.folder / f"gan-{label}" / "generator.safetensors" for label in labels.NAMES}
             generate_patches.main(

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from phantom_patches import make_version_known, write_phantoms
+from phantom_patches import write_phantoms
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader
@@ -312,7 +312,6 @@ def build_generators(setting: Setting) -> tuple[list[nn.Module], np.ndarray, dev
 
 def generating(setting: Setting) -> Callable[[], int]:
     """Return what makes a synthetic store, as the workflow does."""
-    make_version_known()
     generators, seeds, compute = build_generators(setting)
     table = pd.DataFrame({"label": np.tile(range(len(NAMES)), len(seeds)), "latent_seed": seeds.ravel()})
     store = setting.folder / "synthetic.h5"

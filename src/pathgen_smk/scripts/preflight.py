@@ -43,7 +43,7 @@ def main(*, config: dict, slides: list[dict], made: int, units: int, cores: int,
     if needed > free:
         problems.append(f"{needed / 1e9:,.1f} GB may be written and {free / 1e9:,.1f} GB are free")
     gpus = visible_gpus()
-    logger.info(f"GPUs seen here: {', '.join(gpus) or 'none; trainings run on the CPU, or where a scheduler puts them'}")
+    logger.info(f"GPUs seen here: {', '.join(gpus) or 'none; trainings take the CPU, or what a scheduler gives'}")
     found = preflight.stages(experiment, slides=len(slides) + made, units=units)
     for line in preflight.table(found, clock):
         logger.info(line)

@@ -4,11 +4,11 @@ import json
 import os
 import platform
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 from pathgen_smk import files, stores
 from pathgen_smk.console.job import job
+from pathgen_smk.versions import version_of
 
 PACKAGES = (
     "pathgen-smk", "snakemake", "torch", "torchvision", "openslide-python", "openslide-bin", "shapely", "numpy",
@@ -35,7 +35,7 @@ def main(*, store_paths: list[Path], summaries: list[Path], provenance: Path, co
         provenance,
         {
             "commit": commit(),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "versions": {"python": platform.python_version(), **{name: version_of(name) for name in PACKAGES}},
             "hardware": {
                 "system": platform.platform(),
                 "processor": processor(),

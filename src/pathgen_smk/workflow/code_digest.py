@@ -15,7 +15,8 @@ PACKAGE = "pathgen_smk"
 ROOT = Path(__file__).parents[1]
 # They talk to people, end processes, or bring files whose contents are verified; they compute nothing.
 IGNORED = tuple(
-    f"{PACKAGE}.{name}" for name in ("console", "processes", "cohort.download", "cohort.bucket", "cohort.uri")
+    f"{PACKAGE}.{name}"
+    for name in ("console", "gpus", "processes", "scratch", "versions", "cohort.download", "cohort.bucket", "cohort.uri")
 )
 
 

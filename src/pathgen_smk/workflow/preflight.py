@@ -56,14 +56,15 @@ def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
     synthetic = synthetic_stores(experiment).values()
     gan_rate, gan_basis = _rate(experiment, "gan", results / "gans")
     classifier_rate, classifier_basis = _rate(experiment, "classifier", results / "classifiers")
-    predicted = len(runs) * experiment.draw_sizes["test"]
+    gan_seconds = 2 * sum(map(experiment.gan_images, gans)) / gan_rate
+    generate_seconds = sum(synthetic) / (GENERATE_FACTOR * gan_rate)
+    classifier_seconds = sum(map(experiment.classifier_images, runs)) / classifier_rate
+    predict_seconds = len(runs) * experiment.draw_sizes["test"] / (PREDICT_FACTOR * classifier_rate)
     found = [
-        _stage("train_gan", 2 * len(gans), 2 * sum(map(experiment.gan_images, gans)) / gan_rate, gan_basis),
-        _stage("generate_patches", len(synthetic), sum(synthetic) / (GENERATE_FACTOR * gan_rate), gan_basis),
-        _stage(
-            "train_classifier", len(runs), sum(map(experiment.classifier_images, runs)) / classifier_rate, classifier_basis
-        ),
-        _stage("predict_patches", len(runs), predicted / (PREDICT_FACTOR * classifier_rate), classifier_basis),
+        _stage("train_gan", 2 * len(gans), gan_seconds, gan_basis),
+        _stage("generate_patches", len(synthetic), generate_seconds, gan_basis),
+        _stage("train_classifier", len(runs), classifier_seconds, classifier_basis),
+        _stage("predict_patches", len(runs), predict_seconds, classifier_basis),
     ]
     if slides:
         cut = sum(experiment.draw_sizes.values()) / CUT_RATE
