@@ -221,7 +221,8 @@ def counts_of_run(wildcards):
 
 onstart:
     if workflow.local_exec and workflow.is_main_process:
-        checked(check_gpus, GPUS, workflow.global_resources.get("gpu"))
+        cap = workflow.global_resources.get("gpu")
+        checked(check_gpus, GPUS, cap.value if cap else None)
     # Snakemake's own lock outlives a killed run; this one dies with the process, so that the same command works again.
     Path(RESULTS).mkdir(parents=True, exist_ok=True)
     globals()["run_lock"] = Path(RESULTS, ".lock").open("w")

@@ -40,7 +40,7 @@ def visible_gpus(device_nodes: Path = Path("/dev")) -> list[str]:
     return [str(number) for number, _ in enumerate(device_nodes.glob("nvidia[0-9]*"))]
 
 
-def check_gpus(wanted: int, cap: object, *, there: Sequence[str] | None = None) -> None:
+def check_gpus(wanted: int, cap: int | None, *, there: Sequence[str] | None = None) -> None:
     """Check that so many GPUs can be leased for one job; without any the CPU is used, and all is well.
 
     Parameters
@@ -48,7 +48,7 @@ def check_gpus(wanted: int, cap: object, *, there: Sequence[str] | None = None) 
     wanted
         `compute.gpus` of the config.
     cap
-        Of Snakemake's resource ``gpu``: it would give such a job fewer without a word. None, or no number: no cap.
+        Of Snakemake's resource ``gpu``: it would give such a job fewer without a word. None: no cap.
     there
         The GPUs; by default those that this process sees.
 
@@ -60,7 +60,7 @@ def check_gpus(wanted: int, cap: object, *, there: Sequence[str] | None = None) 
     there = visible_gpus() if there is None else there
     if there and wanted > len(there):
         raise InputError(f"compute.gpus asks for {wanted} GPUs a training, and {len(there)} are there: {there}")
-    if there and isinstance(cap, int) and wanted > cap:
+    if there and cap is not None and wanted > cap:
         raise InputError(f"compute.gpus asks for {wanted} GPUs a training, and --resources gpu={cap} allows fewer")
 
 

@@ -16,7 +16,16 @@ ROOT = Path(__file__).parents[1]
 # They talk to people, end processes, or bring files whose contents are verified; they compute nothing.
 IGNORED = tuple(
     f"{PACKAGE}.{name}"
-    for name in ("console", "gpus", "processes", "scratch", "versions", "cohort.download", "cohort.bucket", "cohort.uri")
+    for name in (
+        "console",
+        "gpus",
+        "processes",
+        "scratch",
+        "versions",
+        "cohort.download",
+        "cohort.bucket",
+        "cohort.uri",
+    )
 )
 
 
