@@ -50,7 +50,10 @@ class Progress:
 
 
 def track(items: Iterable[T], task: str, total: int, unit: str) -> Iterator[T]:
-    """Yield `items` one by one, reporting progress."""
+    """Yield `items` one by one, reporting progress where there is more than one."""
+    if total == 1:
+        yield from items
+        return
     progress = Progress(task, total, unit)
     for item in items:
         yield item

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pathgen_smk import labels
 from pathgen_smk.evaluation.metrics import ConfusionCounts
@@ -16,6 +17,8 @@ from pathgen_smk.files import replacing
 matplotlib.use("agg")
 GRID = 8
 GAP = 2
+# Below so many epochs curves are drawn with points.
+FEW_EPOCHS = 20
 
 
 def image_grid(images: np.ndarray, columns: int = GRID) -> np.ndarray:
@@ -62,7 +65,7 @@ def save_gan_curves(path: Path, history: pd.DataFrame, title: str, warnings: Seq
     _lines(health, history, {"diversity": "diversity"}, "samples' differences, as a share of originals'")
     health.set_ylim(bottom=0)
     changes = health.twinx()
-    changes.plot(history["epoch"], history["movement"], color="C1", label="movement")
+    changes.plot(history["epoch"], history["movement"], color="C1", label="movement", marker=_marker(history))
     changes.set(ylabel="change of fixed samples, grey levels an epoch", ylim=(0, None))
     changes.legend(loc="lower right")
     figure.suptitle("\n".join([title, *(f"WARNING: {line}" for line in warnings)]))
@@ -105,10 +108,16 @@ def _show(axes: Axes, image: np.ndarray, title: str) -> None:
 
 def _lines(axes: Axes, history: pd.DataFrame, names: dict[str, str], what: str) -> None:
     for column, name in names.items():
-        axes.plot(history["epoch"], history[column], label=name)
+        axes.plot(history["epoch"], history[column], label=name, marker=_marker(history))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel=what)
     axes.legend()
     axes.grid(alpha=0.3)
+
+
+def _marker(history: pd.DataFrame) -> str:
+    """Return the mark of an epoch: points where epochs are few, since a line of one is invisible."""
+    return "." if len(history) < FEW_EPOCHS else ""
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -152,6 +152,9 @@ class ClassifierTrainer(Trainer):
         last = self.history[-1]["validate_accuracy"]
         return f"{text}, validation accuracy {last:.3f} (best {self.best_accuracy:.3f}, of epoch {self.best_epoch})"
 
+    def _result(self) -> str:
+        return f"kept epoch {self.best_epoch} of {len(self.history)}, validation accuracy {self.best_accuracy:.3f}"
+
     def _own_state(self) -> dict[str, Any]:
         best = {"epoch": self.best_epoch, "accuracy": self.best_accuracy, "weights": self.best_weights}
         return {"best": best, "steps": self._steps}

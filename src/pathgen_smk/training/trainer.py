@@ -122,6 +122,10 @@ class Trainer(ABC):
     def _begin(self) -> None:  # noqa: B027 - a hook, which not all need
         """Do what comes before the first epoch."""
 
+    def _result(self) -> str:
+        """Return what people are told at the end, beyond the last note."""
+        return ""
+
     def _before_step(self) -> None:  # noqa: B027
         """Do what comes before each step and is not part of it."""
 
@@ -156,6 +160,8 @@ class Trainer(ABC):
                 if self.group.leads:
                     self.observe(self)
                 saving.after_epoch()
+        if self.group.leads and (result := self._result()):
+            logger.info(f"{self.name}: {result}")
 
     def _train_epoch(self, progress: Progress, saving: "_Saving", stop: Stop) -> None:
         epoch = len(self.history) + 1
