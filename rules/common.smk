@@ -239,7 +239,11 @@ def report_warnings():
     """Print what the trainings of this experiment's GANs warn of."""
     for generator, seed, label in product(EXPERIMENT.generators, config["seeds"], LABELS):
         training = Path(RESULTS, "gans", generator, f"seed{seed}", label, "training.json")
-        for line in json.loads(training.read_text(encoding="utf-8"))["warnings"] if training.is_file() else ():
+        try:
+            warnings = json.loads(training.read_text(encoding="utf-8"))["warnings"]
+        except (OSError, ValueError, LookupError):
+            continue  # it is not trained yet, or somebody edited the file
+        for line in warnings:
             print(f"WARNING: GAN {generator}, {label}, seed {seed}: {line}", file=sys.stderr)
 
 

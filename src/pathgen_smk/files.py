@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pathgen_smk.errors import PassingError
+
 # Out of space, out of quota, larger than a file may be.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -25,6 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`, else remove it.
 
     A file under its final name is therefore always whole, whatever kills the process.
+
+    Raises
+    ------
+    PassingError
+        If the disk becomes full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stale = re.compile(rf"\.{re.escape(path.stem)}\.\d+\.tmp{re.escape(path.suffix)}")
@@ -39,6 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         _flush_folder(path.parent)
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error):
+            raise
+        raise PassingError(f"{path}: the disk is full; free some space, then type the same command again") from error
     finally:
         temporary.unlink(missing_ok=True)
 

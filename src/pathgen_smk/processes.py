@@ -5,6 +5,8 @@ import signal
 import threading
 import time
 
+# By which a process is asked to end.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Seconds between two looks; and what a process gets to save what it has, once it has been told to end.
 INTERVAL, GRACE = 1.0, 20.0
 

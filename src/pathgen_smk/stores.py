@@ -16,9 +16,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from pathgen_smk.errors import InputError, PassingError
-from pathgen_smk.files import is_disk_full, replacing
+from pathgen_smk.errors import InputError
+from pathgen_smk.files import replacing
 from pathgen_smk.hdf5 import NO_LOCKS, open_file, own_dataset
+from pathgen_smk.labels import NAMES
 from pathgen_smk.versions import version_of
 
 SPLITS = ("train", "validate", "test")
@@ -136,19 +137,9 @@ def writing(path: Path, capacity: int, patch_size: int) -> Iterator[StoreWriter]
     Yields
     ------
     The writer; its `finish` comes last.
-
-    Raises
-    ------
-    PassingError
-        If the disk becomes full.
     """
-    try:
-        with replacing(path) as temporary, h5py.File(temporary, "w", locking=NO_LOCKS) as file:
-            yield StoreWriter(file, capacity, patch_size)
-    except (OSError, RuntimeError) as error:
-        if not is_disk_full(error):
-            raise
-        raise PassingError(f"{path}: the disk is full; free some space, then type the same command again") from error
+    with replacing(path) as temporary, h5py.File(temporary, "w", locking=NO_LOCKS) as file:
+        yield StoreWriter(file, capacity, patch_size)
 
 
 def write_store(path: Path, images: Iterable[np.ndarray], table: pd.DataFrame, attributes: StoreAttributes) -> None:
@@ -184,6 +175,10 @@ def _open(path: Path) -> Iterator[h5py.File]:
         images, labels = own_dataset(file, "images"), own_dataset(file, "labels")
         if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
             raise InputError(f"store {path}: 'images' and 'labels' do not fit together")
+        if images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.shape[1] == 0:
+            raise InputError(f"store {path}: its images are {images.shape[1:]}, not square and RGB")
+        if labels.dtype != np.uint8 or np.isin(labels[...], range(len(NAMES)), invert=True).any():
+            raise InputError(f"store {path}: 'labels' holds other values than 0 (normal) and 1 (tumour), as uint8")
         for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
             if name in file and own_dataset(file, name).shape != labels.shape:
                 raise InputError(f"store {path}: '{name}' has not a value for each patch")
@@ -259,7 +254,7 @@ class StoredPatches:
     Raises
     ------
     InputError
-        If a file is not a store, or the images of two have different sizes.
+        If a file is not a store, the images of two have different sizes, or there are none.
     """
 
     def __init__(self, parts: list[tuple[Path, int]], label: int | None = None) -> None:
@@ -275,6 +270,10 @@ class StoredPatches:
             names = ", ".join(str(path) for path, _ in parts)
             raise InputError(f"stores {names}: their images differ in size: {list(sizes)}")
         self.labels = np.concatenate(labels)
+        if not len(self.labels):
+            names = ", ".join(str(path) for path, _ in parts)
+            what = "patches" if label is None else f"{NAMES[label]} patches"
+            raise InputError(f"stores {names}: there are no {what} in them")
         self.shape = (len(self.labels), *next(iter(sizes)))
         self._numbers = np.concatenate(numbers)  # (N, 2): which store, which of its rows
         self._images = [_mapped_images(path) for path, _ in parts]

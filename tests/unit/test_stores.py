@@ -144,6 +144,13 @@ def test_patches_of_two_sizes_are_refused(path: Path, tmp_path: Path, refused) -
         stores.StoredPatches([(path, 5), (other, 5)])
 
 
+def test_a_class_without_patches_is_refused(path: Path, refused) -> None:
+    change(path, "labels", labels=np.zeros(N, np.uint8))
+    stores.StoredPatches([(path, N)], label=0)
+    with refused(path, "there are no tumour patches in them"):
+        stores.StoredPatches([(path, N)], label=1)
+
+
 def test_blocks_of_images_are_appended(tmp_path: Path) -> None:
     with stores.writing(tmp_path / "s.h5", N + 5, 6) as writer:
         writer.extend(IMAGES[:4])
@@ -220,6 +227,10 @@ BROKEN = {
     "one label": lambda path: change(path, "labels", labels=np.uint8(1)),
     "float images": lambda path: change(path, "images", images=IMAGES.astype(np.float32)),
     "grey images": lambda path: change(path, "images", images=IMAGES[..., 0]),
+    "four channels": lambda path: change(path, "images", images=np.repeat(IMAGES, 2, axis=3)[..., :4]),
+    "not square": lambda path: change(path, "images", images=IMAGES[:, 1:]),
+    "other labels": lambda path: change(path, "labels", labels=np.full(N, 7, np.uint8)),
+    "labels of another type": lambda path: change(path, "labels", labels=np.zeros(N)),
     "fewer slides": lambda path: change(path, "slide_id", slide_id=["a"] * (N - 2)),
     "external link": lambda path: change(path, "images", images=h5py.ExternalLink(other_store(path), "images")),
     "soft link": lambda path: change(path, "images", other=IMAGES, images=h5py.SoftLink("/other")),

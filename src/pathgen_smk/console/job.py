@@ -2,16 +2,18 @@
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 
-from pathgen_smk.errors import InputError
+from pathgen_smk.errors import InputError, PassingError
 from pathgen_smk.files import is_disk_full
 from pathgen_smk.gpus import lease
-from pathgen_smk.processes import end_with
+from pathgen_smk.processes import SIGNALS, end_with
 
 logger = logging.getLogger("pathgen_smk")
 
@@ -27,11 +29,13 @@ def job(name: str, log: str, *, gpus: int = 0) -> Iterator[None]:
 
     So many GPUs are leased for it, unless a scheduler gave them to it already.
 
-    Errors that a user can mend (`InputError`, `OSError`) are one line. Anything else is a defect of ours: one line on
-    the terminal, the traceback in the log.
+    A job that is asked to end (SIGTERM, SIGINT) says so and removes what it has not finished. Errors that a user can
+    mend (`InputError`, `OSError`) are one line. Anything else is a defect of ours: one line on the terminal, the
+    traceback in the log.
     """
     _log_to(name, Path(log))
     _end_with_parent()
+    previous = {number: signal.signal(number, _end) for number in SIGNALS}
     try:
         with lease(gpus) if os.environ.get(LEASE_VARIABLE) else nullcontext():
             yield
@@ -39,6 +43,13 @@ def job(name: str, log: str, *, gpus: int = 0) -> Iterator[None]:
         logger.error(one_line(error, log))
         logging.shutdown()
         raise SystemExit(1) from None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    raise PassingError(f"ended by {signal.Signals(number).name}; the same command begins it again")
 
 
 def one_line(error: Exception, log: str) -> str:

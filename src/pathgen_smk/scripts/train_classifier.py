@@ -10,6 +10,7 @@ import pandas as pd
 from pathgen_smk import files, plugins, seeding, stores
 from pathgen_smk.console.job import job
 from pathgen_smk.console.monitor import monitor_classifier
+from pathgen_smk.errors import InputError
 from pathgen_smk.scratch import on_scratch
 from pathgen_smk.training import device, parallel
 from pathgen_smk.training.checkpoint import Checkpoint
@@ -30,6 +31,10 @@ def main(
     device_used = device.prepare(**compute, rank=group.rank)
     settings = {key: value for key, value in classifier.items() if key not in ("architecture", "options")}
     training, validation = stores.StoredPatches(train), stores.StoredPatches(validate)
+    if training.shape[1:] != validation.shape[1:]:
+        raise InputError(
+            f"stores {train[0][0]} and {validate[0][0]}: images of {training.shape[1]} and {validation.shape[1]} px"
+        )
     # The arms of one seed begin with the same weights, so that they differ in their patches alone.
     model = device.build_seeded(
         plugins.load("models.classifiers", classifier["architecture"]).Classifier,
@@ -37,7 +42,7 @@ def main(
         seeding.derive_seed(run["seed"], "classifier", run["classifier"], "weights"),
     )
     sources = [(stores.content_digest(path), count) for path, count in (*train, *validate)]
-    identity = [sources, run, classifier, code, device_used.identity]
+    identity = [sources, run, classifier, code, device_used.identity, group.size]
     state = Checkpoint(running / "state.pt", files.digest_of(identity))
     trainer = ClassifierTrainer(
         f"classifier {run['arm']}",

@@ -41,7 +41,7 @@ def main(
         gan["options"] | {"image_size": patches.shape[1]},
         seeding.derive_seed(seed, "gan", name, label, "weights"),
     )
-    identity = [stores.content_digest(store), label, amount, name, seed, gan, code, device_used.identity]
+    identity = [stores.content_digest(store), label, amount, name, seed, gan, code, device_used.identity, group.size]
     state = Checkpoint(running / "state.pt", files.digest_of(identity))
     trainer = GanTrainer(
         f"GAN {label}",

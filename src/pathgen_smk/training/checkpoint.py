@@ -1,5 +1,6 @@
 """The state of an unfinished training: written whole or not at all, and taken up only by the very same training."""
 
+import io
 import logging
 import pickle
 from pathlib import Path
@@ -28,19 +29,28 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state` (tensors and plain values), replacing the previous one once it is whole."""
+        # By way of the memory: what torch says of a full disk names neither.
+        content = io.BytesIO()
+        torch.save({"identity": self.identity, "state": state}, content)
         with replacing(self.path) as temporary:
-            torch.save({"identity": self.identity, "state": state}, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
-        """Return the last state if there is one of this very training, else None, saying why in the log."""
-        if not self.path.exists():
+        """Return the last state if there is one of this very training, else None, saying why in the log.
+
+        Raises
+        ------
+        OSError
+            If there is a file that cannot be read: it may hold a state that is worth more than a new beginning.
+        """
+        if not self.path.is_file():
             return None
+        content = self.path.read_bytes()
         try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         # What a damaged file makes torch raise depends on where the damage is.
         except (RuntimeError, EOFError, ValueError, LookupError, OSError, pickle.UnpicklingError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            logger.warning(f"checkpoint {self.path} is not readable, starting anew: {reason}")
+            logger.warning(f"checkpoint {self.path} is not a whole state, starting anew ({type(error).__name__})")
             return None
         if not isinstance(content, dict) or content.get("identity") != self.identity or "state" not in content:
             logger.warning(f"checkpoint {self.path} is of other settings, data or code, starting anew")

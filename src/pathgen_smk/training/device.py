@@ -85,7 +85,9 @@ class Compute:
     @property
     def identity(self) -> list[str]:
         """What of this decides whether a state that another process saved can be taken up."""
-        return [self.device.type, str(self.precision), str(self.deterministic)]
+        # Another number of threads of a CPU gives other last bits.
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 0
+        return [self.device.type, str(self.precision), self.execution, str(self.deterministic), str(threads)]
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"

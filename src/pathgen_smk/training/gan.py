@@ -77,7 +77,7 @@ class GanTrainer(Trainer):
     ) -> None:
         def adam(model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.Adam(
-                model.parameters(), settings.learning_rate, settings.betas,
+                model.parameters(), settings.learning_rate, (float(settings.betas[0]), float(settings.betas[1])),
                 fused=True, capturable=compute.device.type == "cuda",
             )  # fmt: skip
 

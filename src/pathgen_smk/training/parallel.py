@@ -20,8 +20,7 @@ import torch
 from torch import distributed, nn
 
 from pathgen_smk.errors import PassingError
-from pathgen_smk.processes import end_with
-from pathgen_smk.training.interruption import SIGNALS
+from pathgen_smk.processes import SIGNALS, end_with
 
 logger = logging.getLogger("pathgen_smk")
 

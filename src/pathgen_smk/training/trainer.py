@@ -100,6 +100,10 @@ class Trainer(ABC):
         self._augment = plugins.load("training.augmentations", augmentation).augment
         self._rng = {use: compute.rng(derive_seed(seed, use)) for use in ("latents", "augmentation")}
         self._count, self._seen = len(patches.labels), 0  # patches of an epoch, and how many of them are done
+        if batch_size > self._count and group.leads:
+            logger.warning(
+                f"{name}: batch_size is {batch_size:,} and there are {self._count:,} patches: one step an epoch"
+            )
         self._feed = make_feed(patches, compute)
         self._step = Step(self._train_step, self._changing, compute)
 
@@ -305,12 +309,15 @@ class Trainer(ABC):
             for role, model in self.models.items():
                 model.load_state_dict(state["models"][role])
                 self.optimisers[role].load_state_dict(state["optimisers"][role])
+                _check_shapes(self.optimisers[role])
                 if self._scalers[role].is_enabled():
                     self._scalers[role].load_state_dict(state["scalers"][role])
             for use, generator in self._rng.items():
                 generator.set_state(state["rng"][use])
             self.totals.copy_(state["totals"])
             self._seen, self.history = state["seen"], state["history"]
+            if type(self._seen) is not int or not 0 <= self._seen <= self._count or type(self.history) is not list:
+                raise ValueError("its place in the training is impossible")
             self._take_up(state["own"])
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -362,6 +369,14 @@ class _Saving:
             return "there is no checkpoint yet"
         place = self._place or "where this run began"
         return f"the last good checkpoint, of {place}, is {self._checkpoint.path}"
+
+
+def _check_shapes(optimiser: torch.optim.Optimizer) -> None:
+    """Check that what an optimiser keeps of each parameter has its shape; torch would write beyond it."""
+    for parameter, state in optimiser.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} of shape {tuple(value.shape)} for weights of {tuple(parameter.shape)}")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

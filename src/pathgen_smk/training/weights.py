@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -59,6 +60,8 @@ def load_model(path: Path, *, package: str) -> nn.Module:
         module = plugins.load(package, header["architecture"])
         model = getattr(module, header["class"])(**header["options"])
         model.load_state_dict(tensors)
+        if odd := [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+            raise ValueError(f"{odd[0]} is not finite")
     except (InputError, AttributeError, TypeError, ValueError, RuntimeError, LookupError) as error:
         raise InputError(f"weights {path}: they do not fit {header['architecture']}: {error}") from error
     return model.eval()

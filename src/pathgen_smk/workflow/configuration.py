@@ -200,6 +200,8 @@ def _odd_values(value: Any, keys: tuple[str, ...] = ()) -> Iterable[tuple[list[s
         if not isinstance(key, str):
             yield [*keys, str(key)], "YAML reads this key as a number or truth value; put it in quotes"
         yield from _odd_values(inner, (*keys, str(key)))
+    for inner in value if isinstance(value, list) else ():
+        yield from _odd_values(inner, keys)
 
 
 def _unknown_plugins(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:

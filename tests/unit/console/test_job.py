@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from pathgen_smk.console.job import PARENT_VARIABLE, job, last_errors
 from pathgen_smk.console.progress import Progress, clock
 from pathgen_smk.errors import InputError
+from pathgen_smk.files import replacing
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,19 @@ def test_a_job_ends_soon_after_the_workflow_that_started_it(tmp_path: Path) -> N
     finally:
         child.kill()
         parent.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_asked_to_end_says_so_and_cleans_up(tmp_path: Path, capsys, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    ending = pytest.raises(SystemExit, match="1")
+    with ending, job("cut a", str(tmp_path / "log")), replacing(tmp_path / "store.h5") as temporary:
+        temporary.touch()
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+    assert f"[cut a] ended by {number.name}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+    assert signal.getsignal(number) is before
 
 
 def test_progress_says_how_much_is_done_and_how_long_it_takes(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,11 +1,13 @@
 """A state is taken up whole and by its own training, or not at all; nothing in it is ever run."""
 
+import errno
 import pickle
 from pathlib import Path
 
 import pytest
 import torch
 
+from pathgen_smk.errors import PassingError
 from pathgen_smk.training.checkpoint import Checkpoint
 
 STATE = {
@@ -95,3 +97,27 @@ def test_a_broken_state_is_left(checkpoint: Checkpoint, what: str) -> None:
 def test_what_is_no_state_is_left(checkpoint: Checkpoint, content) -> None:
     torch.save(content, checkpoint.path)
     assert checkpoint.load() is None
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_previous_state(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(PassingError, match=r"state\.pt: the disk is full"):
+        checkpoint.save(STATE)
+    found = checkpoint.load()
+    assert found is not None and found["best"] == [1, 0.75]
+
+
+def test_a_state_that_cannot_be_read_just_now_is_not_replaced(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(PermissionError):
+        checkpoint.load()

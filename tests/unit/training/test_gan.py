@@ -1,5 +1,6 @@
 """The GAN's training: the same every time, interrupted or not, and in the steps that the paper counts."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,19 @@ def test_a_state_that_is_not_this_trainings_is_not_taken_up(
     assert_same(whole, started)
 
 
-@pytest.mark.parametrize("what", ["shape", "role", "optimiser", "history", "nothing", "text", "rng"])
+@pytest.mark.parametrize(
+    "what", ["shape", "role", "optimiser", "moments", "place", "history", "nothing", "text", "rng"]
+)
 def test_a_state_that_does_not_fit_is_refused_in_one_line(compute: Compute, tmp_path: Path, refused, what: str) -> None:
     """It says that it is this training's, and is not."""
-    state = trainer(compute).state()
+    begun = trainer(compute, epochs=1)
+    begun.fit(Checkpoint(tmp_path / "first.pt", "the training"))
+    state = begun.state()
+    moments = copy.deepcopy(state["optimisers"])
+    moments["generator"]["state"][0]["exp_avg"] = torch.zeros(3)  # torch itself would take it, and write beyond it
     wrong = {
+        "moments": state | {"optimisers": moments},
+        "place": state | {"seen": 10**9},
         "shape": state | {"models": {role: {"x": torch.zeros(3)} for role in state["models"]}},
         "role": state | {"models": {"classifier": {}}},
         "optimiser": state | {"optimisers": {role: {"state": {}, "param_groups": []} for role in state["models"]}},

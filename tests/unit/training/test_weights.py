@@ -118,3 +118,12 @@ def test_pickled_code_is_neither_read_nor_run(path: Path, tmp_path: Path, refuse
     with refused(path):
         load_model(path, package=GENERATORS)
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(path: Path, refused, value: float) -> None:
+    tensors = load_file(path)
+    tensors["layers.0.weight"].view(-1)[0] = value
+    save_file(tensors, path, header())
+    with refused("generator.safetensors", "is not finite"):
+        load_model(path, package=GENERATORS)

@@ -19,6 +19,8 @@ class Classifier(nn.Module):
 
     def __init__(self, width: int = 32, hidden: tuple[int, int] = (512, 128), image_size: int = 64) -> None:
         super().__init__()
+        if min(width, *hidden) < 1:
+            raise ValueError("width and hidden must be at least 1")
         self.options = {"width": width, "hidden": list(hidden), "image_size": image_size}
         side = ((image_size - 4) // 2 - 4) // 2  # valid convolutions: 64 -> 62 -> 60 -> 30 -> 28 -> 26 -> 13
         self.layers = nn.Sequential(

@@ -12,8 +12,10 @@ def build(latent_size: int = 100, width: int = 64, image_size: int = IMAGE_SIZE)
     Raises
     ------
     ValueError
-        If the images are not of the one size that this architecture makes.
+        If the images are not of the one size that this architecture makes, or a size is not positive.
     """
+    if min(latent_size, width) < 1:
+        raise ValueError("latent_size and width must be at least 1")
     if image_size != IMAGE_SIZE:
         raise ValueError(f"it makes images of {IMAGE_SIZE} px, patches.output_size is {image_size}")
     return Generator(latent_size, width), Discriminator(width)
