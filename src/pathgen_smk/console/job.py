@@ -5,12 +5,12 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.files import is_disk_full
-from pathgen_smk.gpus import lease
+from pathgen_smk.gpus import lease, log_assigned
 from pathgen_smk.processes import end_with
 
 logger = logging.getLogger("pathgen_smk")
@@ -33,7 +33,10 @@ def job(name: str, log: str, *, gpus: int = 0) -> Iterator[None]:
     _log_to(name, Path(log))
     _end_with_parent()
     try:
-        with lease(gpus) if os.environ.get(LEASE_VARIABLE) else nullcontext():
+        if not os.environ.get(LEASE_VARIABLE):
+            log_assigned(gpus)
+            gpus = 0
+        with lease(gpus):
             yield
     except Exception as error:
         logger.error(one_line(error, log))
