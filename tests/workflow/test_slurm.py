@@ -167,7 +167,7 @@ def output_of(project: Project) -> str:
 
 def assert_finished_as(undisturbed: Project, project: Project, run: subprocess.Popen) -> None:
     """Wait for the run's end; its training must have gone on, to the very same weights."""
-    assert run.wait(180) == 0, output_of(project)
+    assert run.wait(600) == 0, output_of(project)
     assert GOES_ON in (project.path / LOG).read_text()
     for name in ("generator.safetensors", "discriminator.safetensors"):
         assert (project.path / RESULT / name).read_bytes() == (undisturbed.path / RESULT / name).read_bytes()
@@ -221,15 +221,15 @@ def test_a_training_over_its_time_limit_saves_its_state_and_the_next_attempt_goe
     # A minute is the least that Slurm knows, and it looks twice a minute: the training has to take longer than that.
     history = pd.read_csv(undisturbed.path / RESULT / "history.csv")
     fastest = history["images_per_second"].quantile(0.95)
-    disturbed = copy_without_training(undisturbed, tmp_path / "disturbed")
-    disturbed.set("generators", "dcgan", "epochs", value=math.ceil(LONG * fastest / PATCHES))
-    alone = copy_without_training(disturbed, tmp_path / "alone")
+    disturbed, alone = (copy_without_training(undisturbed, tmp_path / name) for name in ("disturbed", "alone"))
+    for project in (disturbed, alone):
+        project.set("generators", "dcgan", "epochs", value=math.ceil(LONG * fastest / PATCHES))
     with (
         start(alone) as reference,
         training(cluster, disturbed, "--set-resources", "train_gan:runtime=10*attempt-9") as run,
     ):
         (job,) = running(cluster)
-        assert reference.wait(300) == 0, output_of(alone)
+        assert reference.wait(600) == 0, output_of(alone)
         assert_finished_as(alone, disturbed, run)
     assert f"SLURM-job '{job}' failed, SLURM status is: 'TIMEOUT'" in output_of(disturbed)
     (log,) = (disturbed.path / ".snakemake/slurm_logs").rglob(f"{job}.log")
