@@ -25,6 +25,7 @@ from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
 from pathgen_smk.workflow.configuration import check_collection_files, check_config
 from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run
+from pathgen_smk.workflow.slurm import replace_run, run_name
 
 STARTED = time.time()
 # Jobs of this process end when it does, see pathgen_smk.console.job.
@@ -69,6 +70,8 @@ for slide, unit in UNIT_OF.items():
 FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
     name: files["split"] for name, files in COLLECTIONS.items() if "split" in files
 }
+# The name of the jobs of a run on Slurm, until that has come to its end, see pathgen_smk.workflow.slurm.
+SLURM_NOTE = Path(RESULTS, ".slurm-run")
 # As the paper numbers them.
 FIGURE_LABELS = {"1": "normal", "2": "tumour"}
 
@@ -231,6 +234,9 @@ onstart:
         fcntl.flock(run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"ERROR: another run is writing to {RESULTS}; wait for it, or choose another 'experiment'")
+    # Jobs that a killed run left in Slurm would write the same files as those of this one.
+    name = None if workflow.local_exec else checked(run_name, workflow.scheduler._executor)
+    checked(replace_run, SLURM_NOTE, name)
     for line in describe(FETCHED, SHEET.values(), config["cohort"]["keep"]):
         print(line, file=sys.stderr)
 
@@ -266,6 +272,7 @@ def report_refusals():
 
 
 onsuccess:
+    SLURM_NOTE.unlink(missing_ok=True)
     report_warnings()
     if report_refusals():
         sys.exit(1)

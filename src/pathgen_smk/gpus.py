@@ -107,6 +107,12 @@ def lease(count: int, *, folder: Path = LEASES) -> Iterator[list[str]]:
                 os.environ |= {name: value} if value is not None else {}
 
 
+def log_assigned(count: int) -> None:
+    """Log which GPUs the scheduler gave to this job, if it asks for any."""
+    if count:
+        logger.info(f"GPU from the scheduler: {VISIBLE}={os.environ.get(VISIBLE, '(not set)')}")
+
+
 def _take(count: int, gpus: Sequence[str], folder: Path, held: ExitStack) -> list[str]:
     turn = "turn-" + sha256(",".join(sorted(gpus)).encode()).hexdigest()[:16]
     waits = _Waiting(f"{count} of the GPUs {', '.join(gpus)}")

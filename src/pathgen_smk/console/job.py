@@ -6,13 +6,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from pathgen_smk.errors import InputError, PassingError
 from pathgen_smk.files import is_disk_full
-from pathgen_smk.gpus import lease
+from pathgen_smk.gpus import lease, log_assigned
 from pathgen_smk.processes import SIGNALS, end_with
 
 logger = logging.getLogger("pathgen_smk")
@@ -37,7 +37,10 @@ def job(name: str, log: str, *, gpus: int = 0) -> Iterator[None]:
     _end_with_parent()
     previous = {number: signal.signal(number, _end) for number in SIGNALS}
     try:
-        with lease(gpus) if os.environ.get(LEASE_VARIABLE) else nullcontext():
+        if not os.environ.get(LEASE_VARIABLE):
+            log_assigned(gpus)
+            gpus = 0
+        with lease(gpus):
             yield
     except Exception as error:
         logger.error(one_line(error, log))
