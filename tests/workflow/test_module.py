@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkout import ROOT, SHEET, TINY, Project, executed
+from checkout import ROOT, SHEET, TINY, Project, executed, make_project
 
 (EXAMPLE,) = re.findall(r"```snakemake\n(.*?)```", (ROOT / "docs/reuse.md").read_text(), re.DOTALL)
 PLACE = "path/to/pathgen-smk/"
@@ -106,3 +106,12 @@ def test_two_modules_stand_side_by_side(outer: Outer) -> None:
     planned = outer.planned("out/pathgen/table2.csv", "out/other/table2.csv")
     assert planned["pathgen_train_gan"] == 2 and planned["other_train_gan"] == 4
     assert planned["pathgen_index_slide"] == planned["other_index_slide"] == 6
+
+
+def test_the_catalogue_finds_what_it_asks_for(tmp_path: Path) -> None:
+    """The same workflow at workflow/Snakefile, how it is deployed, and how it is configured."""
+    project = make_project(tmp_path)
+    assert project.planned("--snakefile", str(ROOT / "workflow/Snakefile"))["make_table2"] == 1
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"]["conda"] is True
+    assert all((ROOT / name).is_file() for name in ("config/README.md", "README.md", "LICENSE"))
