@@ -13,10 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 # The library that lies beside the rules is theirs, installed or not. Snakemake hands its search path on to scripts.
-# There is no such folder where Snakemake takes this workflow from a git host; the library is installed then.
-SOURCES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src")
-if SOURCES.is_dir():
-    sys.path.insert(0, str(SOURCES.resolve()))
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src").resolve()))
 
 from pathgen_smk.cohort.fetched import describe, with_local_files
 from pathgen_smk.cohort.known_issues import apply_known_issues, read_known_issues
