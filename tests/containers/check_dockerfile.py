@@ -97,14 +97,15 @@ def copy(arguments: str, root: Path) -> None:
 
 def in_root(root: Path, command: list[str], environment: dict[str, str], *, user: str = "0", folder: str = "/") -> None:
     """Run a command in the root; it and what it started are gone afterwards."""
-    words = ["chroot", f"--userspec={user}:{user}", str(root), "/bin/sh", "-c", 'cd "$0" && exec "$@"', folder]
+    # The environment, its search path included, is the image's; chroot is this machine's.
+    chroot = shutil.which("chroot") or "chroot"
+    words = [chroot, f"--userspec={user}:{user}", str(root), "/bin/sh", "-c", 'cd "$0" && exec "$@"', folder]
     print(f"--- as {user} in {folder}: {shlex.join(command)}", flush=True)
     subprocess.run([*words, *command], check=True, env=environment)
 
 
-def make_root(root: Path, mirror: str | None, binds: list[Path]) -> None:
-    """Make the root and mount what a container has: devices, processes; and the folders of `binds`."""
-    subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root, *([mirror] if mirror else [])], check=True)
+def mount(root: Path, binds: list[Path]) -> None:
+    """Mount what a container has: devices, processes; and the folders of `binds`."""
     mounts = [["--rbind", "/dev", root / "dev"], ["-t", "proc", "proc", root / "proc"]]
     mounts += [["--bind", path, root / str(path).lstrip("/")] for path in binds]
     for arguments in mounts:
@@ -123,11 +124,8 @@ def bring_settings(root: Path) -> None:
             shutil.copy(path, target)
 
 
-def check(root: Path, image: Image, settings: dict[str, str]) -> None:
-    """Carry out the image's steps, then run the workflow in what they made."""
-    from checkout import SHEET, TINY
-    from yaml import safe_dump
-
+def build(root: Path, image: Image, settings: dict[str, str]) -> None:
+    """Carry out the image's steps."""
     for name, arguments in image.steps:
         if name == "COPY":
             print(f"--- COPY {arguments}", flush=True)
@@ -135,7 +133,13 @@ def check(root: Path, image: Image, settings: dict[str, str]) -> None:
         else:
             bring_settings(root)  # each time: installing certificates replaces those of this machine
             in_root(root, ["/bin/sh", "-c", arguments], settings)
-    # What is mounted on the working folder: the user's own, with a config and a sheet.
+
+
+def use(root: Path, image: Image) -> None:
+    """Run the workflow as `docker run` would, with a folder of the user's own on the working folder."""
+    from checkout import SHEET, TINY
+    from yaml import safe_dump
+
     work = root / image.folder.lstrip("/")
     shutil.copytree(ROOT / "config", work / "config", dirs_exist_ok=True)
     (work / "config/slides-tiny.csv").write_text(SHEET)
@@ -158,10 +162,11 @@ def main() -> None:
     parser.add_argument("--mirror", help="of Debian; default: debootstrap's own")
     parser.add_argument("--bind", type=Path, action="append", default=[], help="a folder that the root sees too")
     parser.add_argument("--keep", action="store_true", help="leave the root in FOLDER")
+    parser.add_argument("--again", action="store_true", help="only step 3, in the root that --keep left")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if not chosen.inside:
-        if chosen.folder.is_dir() and any(chosen.folder.iterdir()):
+        if not chosen.again and chosen.folder.is_dir() and any(chosen.folder.iterdir()):
             sys.exit(f"{chosen.folder} is not empty")
         # Mounts end with this command, and so does all that it started.
         again = ["unshare", "--mount", "--pid", "--fork", "--kill-child", sys.executable, *sys.argv, "--inside"]
@@ -169,10 +174,15 @@ def main() -> None:
         if not chosen.keep:
             shutil.rmtree(chosen.folder, ignore_errors=True)
         sys.exit(done.returncode)
-    make_root(chosen.folder.resolve(), chosen.mirror, [path.resolve() for path in chosen.bind])
-    settings = {name: value for name, value in os.environ.items() if VARIABLES.match(name)}
-    path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
-    check(chosen.folder.resolve(), read_dockerfile(DOCKERFILE.read_text()), settings | path)
+    root, image = chosen.folder.resolve(), read_dockerfile(DOCKERFILE.read_text())
+    if not chosen.again:
+        mirror = [chosen.mirror] if chosen.mirror else []
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root, *mirror], check=True)
+    mount(root, [path.resolve() for path in chosen.bind])
+    if not chosen.again:
+        settings = {name: value for name, value in os.environ.items() if VARIABLES.match(name)}
+        build(root, image, settings | {"PATH": os.defpath + ":/usr/sbin:/sbin", "DEBIAN_FRONTEND": "noninteractive"})
+    use(root, image)
 
 
 if __name__ == "__main__":
