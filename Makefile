@@ -25,7 +25,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow rules
 	$(BIN)/snakemake --lint
 
 setup: $(READY)
@@ -44,6 +44,8 @@ lock:
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[test]'
 	{ echo "# Every package that 'make' installs, by name and version. Made anew by 'make lock' from setup.cfg's bounds."; \
 	  $(BIN)/python -m pip freeze --exclude-editable; } > envs/requirements.lock
+	sed -i '/^  - pip:/q' envs/pathgen.yaml
+	grep -v '^#' envs/requirements.lock | sed 's/^/      - /' >> envs/pathgen.yaml
 	@touch $(READY)
 
 dag: $(READY)

@@ -11,12 +11,6 @@ configfile: "config/config.yaml"
 include: "rules/common.smk"
 
 
-pathvars:
-    results=RESULTS,
-    logs="<results>/logs",
-    benchmarks="<results>/benchmarks",
-
-
 # Patches come from whole slides, or are cut already; what follows is the same.
 if FROM_SLIDES:
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+# The library that lies beside the rules is theirs, installed or not. Snakemake hands its search path on to scripts.
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src").resolve()))
+
 from pathgen_smk.cohort.fetched import describe, with_local_files
 from pathgen_smk.cohort.known_issues import apply_known_issues, read_known_issues
 from pathgen_smk.cohort.ledger import read_entries, refusals
@@ -23,11 +26,13 @@ from pathgen_smk.gpus import check_gpus
 from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
-from pathgen_smk.workflow.configuration import check_collection_files, check_config
-from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run
+from pathgen_smk.workflow.configuration import check_collection_files, check_config, complete
+from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run, results_of
+from pathgen_smk.workflow.search_path import hand_to_jobs
 from pathgen_smk.workflow.slurm import replace_run, run_name
 
 STARTED = time.time()
+hand_to_jobs()
 # Jobs of this process end when it does, see pathgen_smk.console.job.
 os.environ[PARENT_VARIABLE] = str(os.getpid())
 # A job that a scheduler started has its GPUs from it; all others lease theirs, see pathgen_smk.gpus.
@@ -45,9 +50,27 @@ def checked(function, *arguments, **settings):
 
 # The Snakefile's own config file comes last there, but it is the first that the others are laid upon.
 CONFIG_FILES = [str(path) for path in [*workflow.configfiles[-1:], *workflow.configfiles[:-1]]]
-checked(check_config, config, Path(workflow.basedir) / "config/schemas/config.schema.json", CONFIG_FILES)
-EXPERIMENT = Experiment(config)
-RESULTS = EXPERIMENT.results
+if not workflow.modifier.is_main_snakefile():
+    # A part of another workflow's config, which Snakemake hands over without saying what file it is from.
+    CONFIG_FILES = [f"config of the module {workflow.modifier.namespace}"]
+# Snakemake reads no config file for a module that is given a config, and none in another folder than this one.
+config = complete(config, Path(workflow.source_path("../config/config.yaml")))
+checked(check_config, config, Path(workflow.source_path("../config/schemas/config.schema.json")), CONFIG_FILES)
+
+
+pathvars:
+    results=results_of(config),
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+
+
+# Who takes this workflow as a module may have chosen another folder by `pathvars`.
+RESULTS = workflow.pathvars.apply("<results>")
+LOGS = workflow.pathvars.apply("<logs>")
+if workflow.modifier.path_modifier.replace_prefix(f"{RESULTS}/") != f"{RESULTS}/":
+    # It would change the paths of rules, and not those in parameters.
+    sys.exit("ERROR: this workflow takes no prefix; choose the folder by pathvars: results=...")
+EXPERIMENT = Experiment(config, RESULTS)
 FROM_SLIDES = config["source"] in ("phantoms", "slides")
 SLIDES_MADE_IN = f"{RESULTS}/slides" if config["source"] == "phantoms" else None
 LABEL_ALONE = config["annotations"]["format"] == "none"
@@ -279,6 +302,6 @@ onsuccess:
 
 
 onerror:
-    for line in last_errors(Path(RESULTS, "logs"), since=STARTED):
+    for line in last_errors(Path(LOGS), since=STARTED):
         print(line, file=sys.stderr)
     report_refusals()

@@ -18,6 +18,8 @@ rule preflight:
         ],
         made=len(SHEET) if SLIDES_MADE_IN else 0,
         units=len(UNITS),
-        cores=workflow.cores or 1,
+        # Asked for when the job is: `snakemake --report` and others are told no cores.
+        cores=lambda wildcards: workflow.cores or 1,
+        results=RESULTS,
     script:
         "../src/pathgen_smk/scripts/preflight.py"

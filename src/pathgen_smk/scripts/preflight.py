@@ -20,18 +20,20 @@ logger = logging.getLogger("pathgen_smk")
 OTHER_BYTES = 2e9
 
 
-def main(*, config: dict, slides: list[dict], made: int, units: int, cores: int, log: str) -> None:
+def main(
+    *, config: dict, results: str, slides: list[dict], made: int, units: int, cores: int, log: str
+) -> None:  # fmt: skip
     """Check and estimate.
 
-    `slides` are rows of the sheet but for those that a rule makes, of which there are `made`; `units` is how many jobs
-    index them.
+    `results` is the folder that the run writes to. `slides` are rows of the sheet but for those that a rule
+    makes, of which there are `made`; `units` is how many jobs index them.
 
     Raises
     ------
     InputError
         If more slides than the config allows cannot be read, or the disk has no room.
     """
-    experiment = Experiment(config)
+    experiment = Experiment(config, results)
     problems = []
     bad = check_slides([row for row in slides if not is_remote(row["path"])], config["annotations"], log)
     if len(bad) > config["cohort"]["allowed_refusals"]:

@@ -46,6 +46,17 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def complete(config: dict[str, Any], defaults: Path) -> dict[str, Any]:
+    """Return a config laid upon the config file `defaults`: sections key by key, all else as a whole."""
+
+    def lay(upper: Any, lower: Any) -> Any:
+        if not (isinstance(upper, dict) and isinstance(lower, dict)):
+            return upper
+        return lower | {key: lay(value, lower.get(key)) for key, value in upper.items()}
+
+    return lay(config, yaml.safe_load(defaults.read_text(encoding="utf-8")))
+
+
 def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]) -> None:
     """Check a merged config.
 
@@ -56,7 +67,8 @@ def check_config(config: dict[str, Any], schema_path: Path, files: Iterable[str]
     schema_path
         Its JSON schema.
     files
-        The config files it was merged from, later ones winning: to name the one that holds a mistake.
+        The config files it was merged from, later ones winning: to name the one that holds a mistake. The last one
+        is named where none does, and need not exist.
 
     Raises
     ------

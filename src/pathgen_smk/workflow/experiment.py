@@ -57,6 +57,11 @@ class Run:
         return asdict(self)
 
 
+def results_of(config: dict[str, Any]) -> str:
+    """Return the folder that a config's experiment writes to."""
+    return "results" if config["experiment"] == DEFAULT else f"results/{config['experiment']}"
+
+
 class Experiment:
     """What a checked config asks for: its runs, and the files that they read.
 
@@ -64,11 +69,13 @@ class Experiment:
     ----------
     config
         The whole config.
+    results
+        The folder that it writes to; by default that of `results_of`.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], results: str | None = None) -> None:
         self.config = config
-        self.results = "results" if config["experiment"] == DEFAULT else f"results/{config['experiment']}"
+        self.results = results or results_of(config)
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -11,7 +11,7 @@ import yaml
 from snakemake.utils import update_config
 
 from pathgen_smk import plugins
-from pathgen_smk.workflow.configuration import RESERVED, check_config
+from pathgen_smk.workflow.configuration import RESERVED, check_config, complete
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "config/schemas/config.schema.json"
@@ -216,3 +216,18 @@ def test_plugins_that_exist_are_accepted(tmp_path: Path) -> None:
             config, files = merged(tmp_path, f"{section}: {{rule: {name}}}")
             config["labels"]["threshold"] = 0.5
             check_config(config, SCHEMA, files)
+
+
+def test_a_config_is_laid_upon_the_defaults_as_snakemake_lays_one(tmp_path: Path) -> None:
+    changes = {
+        "seeds": [3],
+        "patches": {"stride": 128},
+        "generators": {"other": {"epochs": 1}},
+        "precut": {"um_per_px": 1},
+    }
+    expected = default()
+    update_config(expected, copy.deepcopy(changes))
+    before = copy.deepcopy(changes)
+    assert complete(changes, DEFAULT) == expected
+    assert changes == before
+    assert complete({}, DEFAULT) == complete(default(), DEFAULT) == default()

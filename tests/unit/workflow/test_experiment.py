@@ -6,7 +6,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from pathgen_smk.workflow.experiment import Experiment, Run
+from pathgen_smk.workflow.experiment import Experiment, Run, results_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,3 +68,9 @@ def test_paths_hold_what_experiments_vary(name: str, folder: str) -> None:
         "synthetic": (f"{folder}/stores/synthetic/dcgan/seed1/validate-300.h5", 300),
     }
     assert one.figure_store is not None and one.figure_store.startswith(f"{folder}/stores/synthetic/dcgan/seed1/train-")
+
+
+def test_another_folder_may_be_named_for_all_that_it_reads() -> None:
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
+    assert results_of(config) == "results"
+    assert all(path.startswith("out/mine/stores/") for path in Experiment(config, "out/mine").stores)
