@@ -1,9 +1,10 @@
 """What Snakemake takes for cohorts of many slides: `python tests/benchmarks/dag_scaling.py [--sizes 40,400] [--tiny]`.
 
-Prints Markdown tables of seconds: a dry run before anything is there, a run whose jobs do nothing but write empty files
+Prints a Markdown table of seconds: a dry run before anything is there, a run whose jobs only write empty files
 (so that what it takes is scheduling and starting), and a second run with nothing left to do. Each beside a bare
-workflow with as many files a slide, run in turn with ours. Cohorts above `MOST_JOBS` slides are run in batches, and
-their bare workflow is not run but filled with files and touched: a job a slide would take hours.
+workflow with as many files a slide, in turn with ours. Of cohorts above `MOST_RUN` slides the files of slides are
+written beforehand and touched, in both workflows: thousands of jobs would take hours. Ours takes cohorts above
+`MOST_JOBS` in batches, the bare one has a job a slide always.
 
 At the end it prints how long our scripts take to be imported, beyond Python itself: our share of a job's start-up.
 """
@@ -23,8 +24,9 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COPIED = ("Snakefile", "rules", "src", "config", "envs", "report", "profiles")
 SIZES = (40, 400, 4_000, 10_000)
-# Up to so many slides have jobs of their own; more come in so many batches.
-MOST_JOBS, BATCHES = 400, 100
+# Up to so many slides all jobs are run; up to so many slides have jobs of their own; more come in so many batches.
+MOST_RUN, MOST_JOBS, BATCHES = 40, 400, 100
+# How often a dry run and a run with nothing to do are measured; beyond MOST_JOBS once.
 REPEATS = 3
 STUB = '''"""Write empty outputs; the draw says that every unit has patches."""
 
@@ -56,18 +58,18 @@ rule index:
 
 rule draw:
     input: expand("out/index/{slide}.parquet", slide=SLIDES)
-    output: draws=expand("out/draws/{slide}.csv", slide=SLIDES)
+    output: draws=expand("out/sampling/draws/{slide}.csv", slide=SLIDES)
     script: "stub.py"
 
 rule cut:
-    input: "out/index/{slide}.json", "out/draws/{slide}.csv"
+    input: "out/index/{slide}.json", "out/sampling/draws/{slide}.csv"
     output: "out/patches/{slide}.h5", "out/patches/{slide}.json"
     log: "out/logs/cut/{slide}.log"
     benchmark: "out/benchmarks/cut/{slide}.tsv"
     script: "stub.py"
 
 rule picture:
-    input: "out/index/{slide}.npz", "out/draws/{slide}.csv"
+    input: "out/index/{slide}.npz", "out/sampling/draws/{slide}.csv"
     output: "out/qc/{slide}.png"
     log: "out/logs/picture/{slide}.log"
     benchmark: "out/benchmarks/picture/{slide}.tsv"
@@ -110,14 +112,20 @@ def make_slides(folder: Path, slides: int) -> None:
         (folder / f"slides/s{number:05d}.svs").touch()
 
 
-def fill_bare(folder: Path, slides: int) -> None:
-    """Write the files that the bare workflow's jobs would."""
-    endings = ("index/{}.parquet", "index/{}.npz", "index/{}.json", "draws/{}.csv", "patches/{}.h5", "patches/{}.json")
-    for ending in (*endings, "qc/{}.png"):
-        (folder / "out" / ending).parent.mkdir(parents=True, exist_ok=True)
-        for number in range(slides):
-            (folder / "out" / ending.format(f"s{number:05d}")).write_text("{}")
-    (folder / "out/all.txt").write_text("{}")
+def fill(results: Path, units: list[str], picture: str) -> None:
+    """Write what the jobs of slides would, in the order in which they would."""
+    stages = [["index/{}.parquet", "index/{}.npz", "index/{}.json"], ["sampling/draws/{}.csv"]]
+    stages += [["patches/{}.h5", "patches/{}.json"], [picture]]
+    for stage in stages:
+        for name in stage:
+            for unit in units:
+                path = results / name.format(unit)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("{}")
+        if stage[0].startswith("sampling"):
+            (results / "sampling/split.csv").write_text("{}")
+            rows = [f"{unit},{split}" for unit in units for split in ("train", "test")]
+            (results / "sampling/drawn.csv").write_text("\n".join(["unit,split", *rows]) + "\n")
 
 
 def snakemake(folder: Path, *arguments: str) -> float:
@@ -133,41 +141,41 @@ def snakemake(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - start
 
 
-def measure(slides: int) -> list[tuple[str, dict[str, float]]]:
-    """Return seconds by what is done, for ours and for the bare workflow."""
-    many = slides > MOST_JOBS
+def measure(slides: int) -> dict[str, dict[str, float]]:
+    """Return seconds by workflow and by what is done."""
+    batches = BATCHES if slides > MOST_JOBS else None
+    repeats = 1 if batches else REPEATS
+    names = [f"s{number:05d}" for number in range(slides)]
+    units = [f"batch-{number:02d}" for number in range(BATCHES)] if batches else names
     with tempfile.TemporaryDirectory() as temporary:
-        folders = {"bare": Path(temporary, "bare"), "ours": Path(temporary, "ours")}
+        folders = {name: Path(temporary, name) for name in ("bare", "ours")}
         for folder in folders.values():
             folder.mkdir()
-        commands = {
-            "bare": make_bare(folders["bare"], slides),
-            "ours": make_ours(folders["ours"], slides, BATCHES if many else None),
-        }
+        commands = {"bare": make_bare(folders["bare"], slides), "ours": make_ours(folders["ours"], slides, batches)}
         found: dict[str, dict[str, float]] = {name: {} for name in folders}
 
         def in_turn(what: str, *arguments: str) -> None:
             seconds: dict[str, list[float]] = {name: [] for name in folders}
-            for _ in range(REPEATS):
+            for _ in range(repeats):
                 for name, folder in folders.items():
                     seconds[name].append(snakemake(folder, *commands[name], *arguments))
             for name in folders:
                 found[name][what] = statistics.median(seconds[name])
-            print(
-                f"{slides} slides, {what}: " + ", ".join(f"{n} {found[n][what]:.1f} s" for n in folders),
-                file=sys.stderr,
-            )
+                print(f"{slides} slides, {what}: {name} {found[name][what]:.1f} s", file=sys.stderr)
 
         in_turn("dry run", "--dry-run", "--quiet", "all")
-        for name, folder in folders.items():
-            if name == "bare" and many:
-                fill_bare(folder, slides)
-                snakemake(folder, *commands[name], "--touch", "--quiet", "all")
-            else:
+        if slides <= MOST_RUN:
+            for name, folder in folders.items():
                 found[name]["run"] = snakemake(folder, *commands[name], "--quiet", "all")
                 print(f"{slides} slides, run: {name} {found[name]['run']:.1f} s", file=sys.stderr)
+        else:
+            fill(folders["bare"] / "out", names, "qc/{}.png")
+            fill(folders["ours"] / "results", units, "qc/{}/slide.png")
+            for name, folder in folders.items():
+                snakemake(folder, *commands[name], "--quiet", "all")  # what is not a slide's
+                snakemake(folder, *commands[name], "--touch", "--quiet", "all")  # records how all was made
         in_turn("nothing to do", "--quiet", "all")
-    return list(found.items())
+    return found
 
 
 def start_up() -> dict[str, float]:
@@ -198,7 +206,7 @@ def main() -> None:
     print("| slides | workflow | " + " | ".join(f"{what}, s" for what in whats) + " |")
     print("| ---: | --- |" + " ---: |" * len(whats))
     for size in sizes:
-        found = dict(measure(size))
+        found = measure(size)
         for name, times in found.items():
             label = f"ours, {BATCHES} batches" if name == "ours" and size > MOST_JOBS else name
             cells = [f"{times[what]:.1f}" if what in times else "not run" for what in whats]

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from pathgen_smk import labels
 
@@ -47,4 +46,6 @@ def count_confusion(truth: np.ndarray, predicted: np.ndarray) -> ConfusionCounts
 
 def roc_auc(truth: np.ndarray, probability: np.ndarray) -> float:
     """Return the area under the ROC curve for labels (N,) and probabilities of tumour (N,); NaN for a single class."""
+    from sklearn.metrics import roc_auc_score  # takes a second to import, and most that import this module do not ask
+
     return float(roc_auc_score(truth, probability)) if len(np.unique(truth)) == 2 else float("nan")

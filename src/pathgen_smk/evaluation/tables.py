@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from pathgen_smk import labels
 from pathgen_smk.evaluation import paper
@@ -61,7 +61,7 @@ def mean_and_interval(values: np.ndarray) -> tuple[float, float]:
     if len(values) < 2:
         return float(values.mean()), float("nan")
     spread = float(np.std(values, ddof=1)) / np.sqrt(len(values))
-    return float(values.mean()), float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * spread)
+    return float(values.mean()), float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * spread)
 
 
 def table1_markdown(table: pd.DataFrame) -> str:
