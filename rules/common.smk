@@ -1,6 +1,5 @@
 """What the rules share: the checked config, the sheet, the experiment's files, input functions. No rules."""
 
-import fcntl
 import json
 import math
 import os
@@ -28,6 +27,7 @@ from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
 from pathgen_smk.workflow.configuration import check_collection_files, check_config, complete
 from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run, results_of
+from pathgen_smk.workflow.run_lock import lock_results
 from pathgen_smk.workflow.search_path import hand_to_jobs
 from pathgen_smk.workflow.slurm import replace_run, run_name
 
@@ -250,13 +250,7 @@ onstart:
     if workflow.local_exec and workflow.is_main_process:
         cap = workflow.global_resources.get("gpu")
         checked(check_gpus, GPUS, cap.value if cap else None)
-    # Snakemake's own lock outlives a killed run; this one dies with the process, so that the same command works again.
-    Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    globals()["run_lock"] = Path(RESULTS, ".lock").open("w")
-    try:
-        fcntl.flock(run_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(f"ERROR: another run is writing to {RESULTS}; wait for it, or choose another 'experiment'")
+    globals()["run_lock"] = checked(lock_results, Path(RESULTS))
     # Jobs that a killed run left in Slurm would write the same files as those of this one.
     name = None if workflow.local_exec else checked(run_name, workflow.scheduler._executor)
     checked(replace_run, SLURM_NOTE, name)

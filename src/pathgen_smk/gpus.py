@@ -59,7 +59,9 @@ def check_gpus(wanted: int, cap: int | None, *, there: Sequence[str] | None = No
     """
     there = visible_gpus() if there is None else there
     if there and wanted > len(there):
-        raise InputError(f"compute.gpus asks for {wanted} GPUs a training, and {len(there)} are there: {there}")
+        raise InputError(
+            f"compute.gpus asks for {wanted} GPUs a training, and {len(there)} are there: {', '.join(there)}"
+        )
     if there and cap is not None and wanted > cap:
         raise InputError(f"compute.gpus asks for {wanted} GPUs a training, and --resources gpu={cap} allows fewer")
 
