@@ -58,12 +58,11 @@ def check_gpus(wanted: int, cap: int | None, *, there: Sequence[str] | None = No
         If there are fewer.
     """
     there = visible_gpus() if there is None else there
+    text = f"compute.gpus: {wanted} GPUs a training are too many"
     if there and wanted > len(there):
-        raise InputError(
-            f"compute.gpus asks for {wanted} GPUs a training, and {len(there)} are there: {', '.join(there)}"
-        )
+        raise InputError(f"{text}: {len(there)} are there ({', '.join(there)})")
     if there and cap is not None and wanted > cap:
-        raise InputError(f"compute.gpus asks for {wanted} GPUs a training, and --resources gpu={cap} allows fewer")
+        raise InputError(f"{text}: --resources gpu={cap} allows fewer")
 
 
 @contextmanager

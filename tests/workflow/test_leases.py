@@ -21,10 +21,10 @@ def test_each_training_has_its_own_gpu(project: Project, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ((), "ERROR: compute.gpus asks for 3 GPUs a training, and 2 are there: 0, 1"),
+        ((), "2 are there (0, 1)"),
         (
             ("--resources", "gpu=2"),
-            "ERROR: compute.gpus asks for 3 GPUs a training, and --resources gpu=2 allows fewer",
+            "--resources gpu=2 allows fewer",
         ),
     ],
 )
@@ -34,7 +34,8 @@ def test_more_gpus_than_there_are_end_the_run_at_its_start(
     monkeypatch.setenv(VISIBLE, "0,1,2,3" if options else "0,1")
     project.set("compute", value={"gpus": 3})
     output = project.snakemake("--forcerun", "train_gan", *options, succeeds=False)
-    assert [line for line in output.splitlines() if line.startswith("ERROR")] == [expected]
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")]
+    assert errors == [f"ERROR: compute.gpus: 3 GPUs a training are too many: {expected}"]
     assert "Traceback" not in output and "Finished jobid" not in output
 
 
