@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from snakemake.exceptions import IncompleteCheckpointException
 
 # The library that lies beside the rules is theirs, installed or not. Snakemake hands its search path on to scripts.
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src").resolve()))
@@ -208,20 +209,33 @@ def inputs_of_collection(wildcards):
     return [known[key] for key in ("images", "labels", "meta", "folder") if key in known]
 
 
-def draw_of(unit):
-    """Return the rows drawn of a unit; after the draw Snakemake compares their checksum, so that few are cut anew."""
-    checkpoints.draw_patches.get()
-    return f"<results>/sampling/draws/{unit}.csv"
+def the_draw(known={}):
+    """Return the outputs of the draw, or raise what makes Snakemake wait for them.
+
+    Every unit's jobs ask, and Snakemake names the draw's output for every unit each time: it is asked anew only when
+    it has seen something made since.
+    """
+    made = len(checkpoints.created_output)
+    if known.get("made") != made:
+        known.clear()
+        try:
+            known.update(made=made, output=checkpoints.draw_patches.get().output)
+        except IncompleteCheckpointException as error:
+            known.update(made=made, error=error)
+    if "error" in known:
+        raise known["error"].with_traceback(None)
+    return known["output"]
 
 
 def draw_of_unit(wildcards):
-    """Return the rows drawn of the unit that a job is for."""
-    return draw_of(wildcards.unit)
+    """Return the rows drawn of a unit; after the draw Snakemake compares their checksum, so that few are cut anew."""
+    the_draw()
+    return f"<results>/sampling/draws/{wildcards.unit}.csv"
 
 
 def drawn_units(split=None):
     """Return the units that patches were drawn of, for one split or any; known once the draw is done."""
-    drawn = pd.read_csv(checkpoints.draw_patches.get().output.summary, dtype={"unit": str}, keep_default_na=False)
+    drawn = pd.read_csv(the_draw().summary, dtype={"unit": str}, keep_default_na=False)
     return sorted(set(drawn.loc[drawn["split"].isin([split] if split else SPLITS), "unit"]))
 
 

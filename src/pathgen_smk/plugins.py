@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 from pathgen_smk.errors import InputError
@@ -28,6 +29,6 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def available(package: str) -> list[str]:
-    """Return the names that :func:`load` accepts for `package`, sorted."""
-    parent = importlib.import_module(f"pathgen_smk.{package}")
-    return sorted(module.name for module in pkgutil.iter_modules(parent.__path__) if not module.name.startswith("_"))
+    """Return the names that :func:`load` accepts for `package`, sorted; nothing of it is imported."""
+    folder = Path(__file__).parent.joinpath(*package.split("."))
+    return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))

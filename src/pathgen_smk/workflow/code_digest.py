@@ -82,6 +82,7 @@ def _tree_digest(module: str) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
+@cache
 def _tree(module: str) -> ast.Module:
     path = _path(module)
     return ast.parse(path.read_bytes() if path else b"")
