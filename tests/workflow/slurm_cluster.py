@@ -41,7 +41,8 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SlurmdParameters=config_overrides
 MpiDefault=none
-ProctrackType=proctrack/linuxproc
+# By parents (linuxproc), without cgroups, a job's Snakemake is lost sight of when the script that started it is killed.
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -50,7 +51,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=1000
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=5,bf_interval=5
-ReturnToService=2
+# A node that was set down stays down until it is let go on.
+ReturnToService=1
 KillWait=20
 # Snakemake asks squeue how a job ended.
 MinJobAge=300
@@ -175,6 +177,8 @@ def slurm_cluster() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)
     cluster = Cluster(folder, socket.gethostname().split(".")[0])
+    # Told to end, the tests end as on Ctrl-C, with what is below.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         write_configuration(cluster)
         start_daemons(cluster)
@@ -183,6 +187,7 @@ def slurm_cluster() -> Iterator[Cluster]:
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def write_configuration(cluster: Cluster) -> None:

@@ -128,9 +128,11 @@ def undisturbed(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 
 @pytest.fixture
-def disturbed(undisturbed: Project, tmp_path: Path) -> Project:
-    """A copy without that training, which is to be disturbed."""
-    return copy_without_training(undisturbed, tmp_path / "project")
+def disturbed(cluster: Cluster, undisturbed: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy without that training, which is to be disturbed; a test that fails leaves no jobs to the next one."""
+    yield copy_without_training(undisturbed, tmp_path / "project")
+    cluster.ask("scancel", f"--user={os.getuid()}")
+    assert wait_until(lambda: not cluster.jobs(), 60)
 
 
 def copy_without_training(project: Project, path: Path) -> Project:
@@ -173,6 +175,13 @@ def assert_finished_as(undisturbed: Project, project: Project, run: subprocess.P
         assert (project.path / RESULT / name).read_bytes() == (undisturbed.path / RESULT / name).read_bytes()
     assert not (project.path / STATE).exists()
     assert not list(project.path.glob("results/**/.*.tmp*"))
+    assert wait_until(lambda: not processes_of(project), 30), processes_of(project)
+
+
+def processes_of(project: Project) -> list[str]:
+    """Return what still runs of a project, jobs that failed included."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"{project.path}/" in line]
 
 
 def running(cluster: Cluster) -> list[str]:
