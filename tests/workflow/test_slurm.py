@@ -31,8 +31,8 @@ LOG = "results/logs/train_gan/dcgan/seed1/tumour.log"
 GOES_ON = "goes on after epoch"
 # Of the training that faults happen to: enough to catch it at work.
 EPOCHS = 400
-# Seconds of a training that must not end before its limit is noticed; patches of an epoch.
-LONG, PATCHES = 100, 12
+# Seconds of a training's fastest epochs, in which it must not end before it is warned; patches of an epoch.
+LONG, PATCHES = 40, 12
 
 
 class SlurmProject(Project):
@@ -224,10 +224,10 @@ def test_a_killed_run_that_is_started_again_ends_the_jobs_that_it_left(
     assert f"this run waits for it: {orphan}" in output_of(disturbed)
 
 
-def test_a_training_over_its_time_limit_saves_its_state_and_the_next_attempt_goes_on(
+def test_a_training_that_needs_more_time_saves_its_state_when_warned_and_the_next_attempt_goes_on(
     cluster: Cluster, undisturbed: Project, tmp_path: Path
 ) -> None:
-    # A minute is the least that Slurm knows, and it looks twice a minute: the training has to take longer than that.
+    # Of two minutes, the profile asks for a warning before the last one; Slurm looks twice a minute.
     history = pd.read_csv(undisturbed.path / RESULT / "history.csv")
     fastest = history["images_per_second"].quantile(0.95)
     disturbed, alone = (copy_without_training(undisturbed, tmp_path / name) for name in ("disturbed", "alone"))
@@ -235,11 +235,11 @@ def test_a_training_over_its_time_limit_saves_its_state_and_the_next_attempt_goe
         project.set("generators", "dcgan", "epochs", value=math.ceil(LONG * fastest / PATCHES))
     with (
         start(alone) as reference,
-        training(cluster, disturbed, "--set-resources", "train_gan:runtime=10*attempt-9") as run,
+        training(cluster, disturbed, "--set-resources", "train_gan:runtime=10*attempt-8") as run,
     ):
         (job,) = running(cluster)
         assert reference.wait(600) == 0, output_of(alone)
         assert_finished_as(alone, disturbed, run)
-    assert f"SLURM-job '{job}' failed, SLURM status is: 'TIMEOUT'" in output_of(disturbed)
+    assert f"SLURM-job '{job}' failed, SLURM status is: 'FAILED'" in output_of(disturbed)
     (log,) = (disturbed.path / ".snakemake/slurm_logs").rglob(f"{job}.log")
-    assert "ended by SIGTERM" in log.read_text() and "DUE TO TIME LIMIT" in log.read_text()
+    assert "ended by SIGTERM" in log.read_text()

@@ -2,7 +2,7 @@
 
 Snakemake does not know them when it starts again, and would submit others that write the same files. So each run notes
 the name that its jobs bear in Slurm, before it submits any; the next one cancels what is left of them and waits until
-all have ended. Trainings save their state when they are cancelled, so that little is lost.
+all have ended. Little is lost: trainings go on from their last saved state.
 """
 
 import os
