@@ -54,7 +54,7 @@ rule predict_patches:
     threads: config["compute"]["threads"]
     resources:
         mem_mb=memory_mb(1500, 3),
-        runtime=minutes(30),
+        runtime=growing(30),
         gpu=ONE_GPU,
     params:
         code=code_of_classifier("predict_patches"),
@@ -83,8 +83,8 @@ rule plot_classifier:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("plot_classifier"),
     script:

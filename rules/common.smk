@@ -124,12 +124,12 @@ ONE_GPU = min(1, GPUS)
 COMPUTE = some(config["compute"], "device", "precision", "threads", "execution", "deterministic")
 
 
-def minutes(base):
-    """Return a runtime request of so many minutes; more with each attempt."""
+def growing(base):
+    """Return a request of so many MB or minutes; more with each attempt."""
     return lambda wildcards, attempt: base * attempt
 
 
-def memory_mb(base, factor=0):
+def memory_mb(base, factor):
     """Return a memory request: so many MB, and so many times the input; more with each attempt."""
     # Not input.size_mb: it raises warnings from within Snakemake for files that are not there.
     return lambda wildcards, input, attempt: int((base + factor * sum(map(os.path.getsize, input)) / 1e6) * attempt)

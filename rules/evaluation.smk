@@ -23,8 +23,8 @@ rule make_table1:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("make_table1"),
         arms=EXPERIMENT.table1_arms(),
@@ -53,8 +53,8 @@ rule make_table2:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("make_table2"),
         runs=EXPERIMENT.table2_rows(),
@@ -81,8 +81,8 @@ rule plot_figure:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("plot_figure"),
         label=lambda wildcards: FIGURE_LABELS[wildcards.number],
@@ -108,8 +108,8 @@ rule plot_confusion:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("plot_confusion"),
     script:
@@ -136,8 +136,8 @@ rule write_provenance:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("write_provenance"),
         config={section: settings for section, settings in config.items() if section != "monitoring"},

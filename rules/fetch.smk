@@ -21,8 +21,8 @@ rule fetch_file:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(300),
-        runtime=minutes(240),
+        mem_mb=growing(300),
+        runtime=growing(240),
         downloads=1,
     # No digest of code here: how a file is fetched does not change it, and its checksum is verified.
     params:

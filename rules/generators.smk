@@ -53,8 +53,8 @@ rule generate_patches:
         "../envs/pathgen.yaml"
     threads: config["compute"]["threads"]
     resources:
-        mem_mb=memory_mb(1500),
-        runtime=minutes(60),
+        mem_mb=growing(1500),
+        runtime=growing(60),
         gpu=ONE_GPU,
     params:
         code=code_of_gan("generate_patches"),
@@ -92,8 +92,8 @@ rule plot_gan:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("plot_gan"),
     script:

@@ -18,8 +18,8 @@ rule index_collection:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000),
-        runtime=minutes(30),
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code_digest("index_collection", f"precut.{config['source']}"),
         source=config["source"],
@@ -42,8 +42,8 @@ rule import_patches:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000),
-        runtime=minutes(60),
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         code=code_digest("import_patches", f"precut.{config['source']}"),
         source=config["source"],

@@ -21,7 +21,7 @@ checkpoint draw_patches:
     threads: 1
     resources:
         mem_mb=memory_mb(500, 20),
-        runtime=minutes(30),
+        runtime=growing(30),
     params:
         code=code_digest("draw_patches"),
         by=config["split"]["by"],
@@ -51,7 +51,7 @@ rule collect_patches:
     threads: 1
     resources:
         mem_mb=memory_mb(500, 3),
-        runtime=minutes(30),
+        runtime=growing(30),
     params:
         code=code_digest("collect_patches"),
         size=lambda wildcards: EXPERIMENT.draw_sizes[wildcards.split],
@@ -73,8 +73,8 @@ rule check_stores:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("check_stores"),
         by=config["split"]["by"],

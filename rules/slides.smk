@@ -20,8 +20,8 @@ if SLIDES_MADE_IN:
             "../envs/pathgen.yaml"
         threads: 1
         resources:
-            mem_mb=memory_mb(400),
-            runtime=minutes(10),
+            mem_mb=growing(400),
+            runtime=growing(10),
         params:
             code=code_digest("make_phantom"),
             seed=config["seed"],
@@ -46,7 +46,7 @@ rule index_slide:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(1000),
+        mem_mb=growing(1000),
         runtime=minutes_a_slide(10, 5),
     params:
         code=code_digest(
@@ -83,7 +83,7 @@ rule cut_patches:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(700),
+        mem_mb=growing(700),
         runtime=minutes_a_slide(10, 20),
     params:
         code=code_digest("cut_patches"),
@@ -118,7 +118,7 @@ rule plot_slides:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(700),
+        mem_mb=growing(700),
         runtime=minutes_a_slide(10, 1),
     params:
         code=code_digest("plot_slides"),
@@ -147,8 +147,8 @@ rule make_ledger:
         "../envs/pathgen.yaml"
     threads: 1
     resources:
-        mem_mb=memory_mb(500),
-        runtime=minutes(10),
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code_digest("make_ledger"),
         sheet=[{"slide_id": row.slide_id, "patient": row.patient, "label": row.label} for row in SHEET.values()],
