@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -135,12 +135,11 @@ def _take(count: int, gpus: Sequence[str], folder: Path, held: ExitStack) -> lis
 class _Waiting:
     """Sleeps, and says so at first and then now and again."""
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._clock = what, clock
-        self._start, self._said = clock(), float("-inf")
+    def __init__(self, what: str) -> None:
+        self._what, self._start, self._said = what, time.monotonic(), float("-inf")
 
     def for_a_moment(self) -> None:
-        if (now := self._clock()) - self._said > REMINDER:
+        if (now := time.monotonic()) - self._said > REMINDER:
             self._said = now
             logger.info(f"waits for {self._what}, for {(now - self._start) / 60:.0f} min so far; other jobs have them")
         time.sleep(INTERVAL)
@@ -160,9 +159,10 @@ def _lock(path: Path, held: ExitStack) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except PermissionError:  # some systems refuse O_CREAT on others' files in a shared folder
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    held.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        os.close(descriptor)
         return False
+    held.callback(os.close, descriptor)
     return True

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
 
 import pytest
@@ -86,16 +87,28 @@ def hold(folder: Path, count: int) -> None:
         time.sleep(600)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_what_a_killed_job_held_is_free(tmp_path: Path, number: signal.Signals) -> None:
-    holder = CONTEXT.Process(target=hold, args=(tmp_path, 4))
+def start_holder(folder: Path, count: int) -> Process:
+    """Return a process that holds so many GPUs until it is killed."""
+    holder = CONTEXT.Process(target=hold, args=(folder, count))
     holder.start()
-    while not (tmp_path / "holds").exists():
+    while not (folder / "holds").exists():
         time.sleep(0.002)
-    waiting = CONTEXT.Process(target=work, args=(tmp_path, 1, [2], "0,1,2,3", 1))
+    return holder
+
+
+def start_waiting(folder: Path, seed: int, count: int) -> Process:
+    """Return a process that wants so many GPUs and does not get them."""
+    waiting = CONTEXT.Process(target=work, args=(folder, seed, [count], "0,1,2,3", 1))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
+    return waiting
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_killed_job_held_is_free(tmp_path: Path, number: signal.Signals) -> None:
+    holder = start_holder(tmp_path, 4)
+    waiting = start_waiting(tmp_path, 1, 2)
     os.kill(holder.pid, number)  # type: ignore[arg-type]
     waiting.join(30)
     assert waiting.exitcode == 0
@@ -103,23 +116,25 @@ def test_what_a_killed_job_held_is_free(tmp_path: Path, number: signal.Signals) 
 
 
 def test_a_job_that_waits_can_be_killed_too(tmp_path: Path) -> None:
-    holder = CONTEXT.Process(target=hold, args=(tmp_path, 4))
-    holder.start()
-    while not (tmp_path / "holds").exists():
-        time.sleep(0.002)
-    waiting = CONTEXT.Process(target=work, args=(tmp_path, 1, [4], "0,1,2,3", 1))
-    waiting.start()
-    waiting.join(0.2)
-    waiting.kill()
+    holder = start_holder(tmp_path, 4)
+    start_waiting(tmp_path, 1, 4).kill()
     holder.kill()
     assert run_all([(tmp_path, 2, [4], "0,1,2,3", 1)]) == [0]
 
 
+def test_jobs_that_wait_long_keep_no_files_open(tmp_path: Path) -> None:
+    """One waits for GPUs, the other for its turn; each tries some hundred times."""
+    processes = [start_holder(tmp_path, 4), *(start_waiting(tmp_path, seed, 2) for seed in (1, 2))]
+    time.sleep(0.5)
+    opened = [len(list(Path(f"/proc/{process.pid}/fd").iterdir())) for process in processes]
+    for process in processes:
+        process.kill()
+        process.join()
+    assert max(opened) - min(opened) <= 5, opened
+
+
 def test_waiting_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    holder = CONTEXT.Process(target=hold, args=(tmp_path, 3))
-    holder.start()
-    while not (tmp_path / "holds").exists():
-        time.sleep(0.002)
+    holder = start_holder(tmp_path, 3)
     CONTEXT.Process(target=lambda: (time.sleep(0.3), os.kill(holder.pid, signal.SIGKILL))).start()
     with caplog.at_level("INFO", logger="pathgen_smk"), gpus.lease(2, folder=tmp_path / "leases") as mine:
         assert len(mine) == 2
