@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -209,22 +210,25 @@ def inputs_of_collection(wildcards):
     return [known[key] for key in ("images", "labels", "meta", "folder") if key in known]
 
 
-def the_draw(known={}):
+@cache
+def the_draw_after(made):
+    """Return the outputs of the draw once so many outputs of checkpoints are made, or what says that it is not done."""
+    try:
+        return checkpoints.draw_patches.get().output
+    except IncompleteCheckpointException as error:
+        return error
+
+
+def the_draw():
     """Return the outputs of the draw, or raise what makes Snakemake wait for them.
 
     Every unit's jobs ask, and Snakemake names the draw's output for every unit each time: it is asked anew only when
     it has seen something made since.
     """
-    made = len(checkpoints.created_output)
-    if known.get("made") != made:
-        known.clear()
-        try:
-            known.update(made=made, output=checkpoints.draw_patches.get().output)
-        except IncompleteCheckpointException as error:
-            known.update(made=made, error=error)
-    if "error" in known:
-        raise known["error"].with_traceback(None)
-    return known["output"]
+    found = the_draw_after(len(checkpoints.created_output))
+    if isinstance(found, IncompleteCheckpointException):
+        raise found.with_traceback(None)
+    return found
 
 
 def draw_of_unit(wildcards):

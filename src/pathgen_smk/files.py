@@ -22,6 +22,11 @@ def is_disk_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in DISK_FULL or (in_words is not None and int(in_words[1]) in DISK_FULL)
 
 
+def disk_full(place: object) -> PassingError:
+    """Return what a user is told where the disk is full; `place` is what could not be written."""
+    return PassingError(f"{place}: the disk is full; free some space, then type the same command again")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`, else remove it.
@@ -49,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         if not is_disk_full(error):
             raise
-        raise PassingError(f"{path}: the disk is full; free some space, then type the same command again") from error
+        raise disk_full(path) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -177,7 +177,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
             raise InputError(f"store {path}: 'images' and 'labels' do not fit together")
         if images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.shape[1] == 0:
             raise InputError(f"store {path}: its images are {images.shape[1:]}, not square and RGB")
-        if labels.dtype != np.uint8 or np.isin(labels[...], range(len(NAMES)), invert=True).any():
+        if labels.dtype != np.uint8 or (labels[...] >= len(NAMES)).any():
             raise InputError(f"store {path}: 'labels' holds other values than 0 (normal) and 1 (tumour), as uint8")
         for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
             if name in file and own_dataset(file, name).shape != labels.shape:
@@ -266,12 +266,11 @@ class StoredPatches:
             numbers.append(np.column_stack([np.full(len(rows), number), rows]))
             with _open(path) as file:
                 sizes[file["images"].shape[1:]] = path
+        names = ", ".join(str(path) for path, _ in parts)
         if len(sizes) != 1:
-            names = ", ".join(str(path) for path, _ in parts)
             raise InputError(f"stores {names}: their images differ in size: {list(sizes)}")
         self.labels = np.concatenate(labels)
         if not len(self.labels):
-            names = ", ".join(str(path) for path, _ in parts)
             what = "patches" if label is None else f"{NAMES[label]} patches"
             raise InputError(f"stores {names}: there are no {what} in them")
         self.shape = (len(self.labels), *next(iter(sizes)))

@@ -11,7 +11,6 @@ At the end it prints how long our scripts take to be imported, beyond Python its
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("Snakefile", "rules", "src", "config", "envs", "report", "profiles")
+sys.path.insert(0, str(ROOT / "tests/workflow"))
+
+from checkout import make_project  # noqa: E402 - it is found by the line above
+
 SIZES = (40, 400, 4_000, 10_000)
 # Up to so many slides all jobs are run; up to so many slides have jobs of their own; more come in so many batches.
 MOST_RUN, MOST_JOBS, BATCHES = 40, 400, 100
@@ -84,9 +86,7 @@ rule last:
 
 def make_ours(folder: Path, slides: int, batches: int | None) -> list[str]:
     """Copy this checkout with scripts that do nothing, and a sheet of so many slides; return the command."""
-    for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
+    make_project(folder)
     for script in (folder / "src/pathgen_smk/scripts").glob("[a-z]*.py"):
         script.write_text(STUB)
     make_slides(folder, slides)

@@ -60,6 +60,13 @@ class Project:
         assert (done.returncode == 0) == succeeds, done.stdout[-4000:]
         return done.stdout
 
+    def refuses(self, *expected: str) -> None:
+        """Check that a dry run ends with one line of error that says all this, and without a traceback."""
+        output = self.snakemake("--dry-run", succeeds=False)
+        assert "Traceback" not in output
+        (error,) = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+        assert all(part in error for part in expected), error
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run would run."""
         return count_jobs(self.snakemake("--dry-run", *arguments))
@@ -123,6 +130,16 @@ def make_project(path: Path) -> Project:
     (path / "config/slides-tiny.csv").write_text(SHEET)
     (path / "config/tiny.yaml").write_text(yaml.safe_dump(TINY))
     return Project(path)
+
+
+def make_project_of_a_broken_slide(path: Path) -> Project:
+    """As `make_project`, but its cohort is one slide, which is none."""
+    project = make_project(path)
+    (path / "broken.svs").write_text("not a slide")
+    header = SHEET.splitlines()[0]
+    (path / "config/slides-tiny.csv").write_text(f"{header}\nbroken,broken.svs,,normal,a,\n")
+    project.set("source", value="slides")
+    return project
 
 
 def kill_after(process: subprocess.Popen, seconds: float) -> bool:

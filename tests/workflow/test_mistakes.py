@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from checkout import Project, make_project
+from checkout import make_project, make_project_of_a_broken_slide
 
 CONFIG_MISTAKES = {
     "unknown key": ({"patches": {"sise": 256}}, "config/tiny.yaml: patches.sise: there is no such key"),
@@ -18,14 +18,6 @@ SHEET_MISTAKES = {
 }
 
 
-def refuse(project: Project, expected: str) -> None:
-    output = project.snakemake("--dry-run", succeeds=False)
-    assert "Traceback" not in output
-    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
-    assert len(errors) == 1
-    assert expected in errors[0]
-
-
 @pytest.mark.parametrize(("change", "expected"), CONFIG_MISTAKES.values(), ids=CONFIG_MISTAKES)
 def test_mistakes_in_the_config(tmp_path, change: dict, expected: str) -> None:
     project = make_project(tmp_path)
@@ -33,23 +25,18 @@ def test_mistakes_in_the_config(tmp_path, change: dict, expected: str) -> None:
     for section, value in change.items():
         config[section] = {**config.get(section, {}), **value} if isinstance(value, dict) else value
     (tmp_path / "config/tiny.yaml").write_text(yaml.safe_dump(config))
-    refuse(project, expected)
+    project.refuses(expected)
 
 
 @pytest.mark.parametrize(("rows", "expected"), SHEET_MISTAKES.values(), ids=SHEET_MISTAKES)
 def test_mistakes_in_the_sheet(tmp_path, rows: str, expected: str) -> None:
     project = make_project(tmp_path)
     (tmp_path / "config/slides-tiny.csv").write_text(f"slide_id,path,annotation,label,patient,split\n{rows}")
-    refuse(project, f"config/slides-tiny.csv: {expected}")
+    project.refuses(f"config/slides-tiny.csv: {expected}")
 
 
 def test_broken_slide_is_named_with_its_log(tmp_path) -> None:
-    project = make_project(tmp_path)
-    (tmp_path / "broken.svs").write_text("not a slide")
-    (tmp_path / "config/slides-tiny.csv").write_text(
-        "slide_id,path,annotation,label,patient,split\nbroken,broken.svs,,normal,a,\n"
-    )
-    project.set("source", value="slides")
+    project = make_project_of_a_broken_slide(tmp_path)
     output = project.snakemake("results/table2.csv", succeeds=False)
     assert [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR: 1 of 1"))] == [
         "FAILED draw_patches: there is no patch in any of 1 index file(s); look at qc/ and the index's logs "

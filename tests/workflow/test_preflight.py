@@ -1,18 +1,13 @@
 """What is said before a run: which slides cannot be used, room, GPUs, time."""
 
 import pytest
-from checkout import make_project
+from checkout import make_project, make_project_of_a_broken_slide
 
 pytestmark = pytest.mark.slow
 
 
 def test_it_names_the_slide_that_cannot_be_opened_and_what_the_rest_takes(tmp_path) -> None:
-    project = make_project(tmp_path)
-    (tmp_path / "broken.svs").write_text("not a slide")
-    (tmp_path / "config/slides-tiny.csv").write_text(
-        "slide_id,path,annotation,label,patient,split\nbroken,broken.svs,,normal,a,\n"
-    )
-    project.set("source", value="slides")
+    project = make_project_of_a_broken_slide(tmp_path)
     output = project.snakemake("preflight", succeeds=False)
     told = [line.removeprefix("[preflight] ") for line in output.splitlines() if line.startswith("[preflight] ")]
     assert any(line.startswith("slide broken: slide broken.svs: OpenSlide cannot open it") for line in told)

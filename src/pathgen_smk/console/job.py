@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from pathgen_smk.errors import InputError, PassingError
-from pathgen_smk.files import is_disk_full
+from pathgen_smk.files import disk_full, is_disk_full
 from pathgen_smk.gpus import lease, log_assigned
 from pathgen_smk.processes import SIGNALS, end_with
 
@@ -60,8 +60,7 @@ def one_line(error: Exception, log: str) -> str:
     if isinstance(error, InputError):
         return str(error)
     if is_disk_full(error):
-        where = getattr(error, "filename", None) or "writing"
-        return f"{where}: the disk is full; free some space, then type the same command again"
+        return str(disk_full(getattr(error, "filename", None) or "writing"))
     if isinstance(error, OSError):
         return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
     if isinstance(error, MemoryError):

@@ -19,7 +19,7 @@ from pathgen_smk.console.progress import track
 from pathgen_smk.errors import PassingError
 from pathgen_smk.isolation import called
 from pathgen_smk.slides import index, tissue_mask
-from pathgen_smk.slides.annotations import Request, load_annotation
+from pathgen_smk.slides.annotations import annotation_of
 from pathgen_smk.slides.overview import Overview, make_thumbnail, write_overviews
 from pathgen_smk.slides.reader import open_slide
 
@@ -68,12 +68,7 @@ def index_slide(
     with open_slide(path) as slide:
         known = slide.properties
         grid = index.plan_grid(slide, stated_um_per_px=row["um_per_px"], **patches)
-        request = Request(
-            slide_size=(known.width, known.height),
-            slide_label=row["label"],
-            **{name: value for name, value in annotation.items() if name != "format"},
-        )
-        area = load_annotation(Path(row["annotation"]) if row["annotation"] else None, annotation["format"], request)
+        area = annotation_of(row, (known.width, known.height), annotation)
         image = slide.shrunk(tissue["downsample"])
         clean_up = {name: tissue[name] for name in ("rule", "min_speck", "min_hole", "exclude_pen")}
         mask = tissue_mask.find_tissue(image, **clean_up)

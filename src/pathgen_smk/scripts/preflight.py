@@ -10,7 +10,7 @@ from pathgen_smk.console.progress import clock, track
 from pathgen_smk.errors import InputError
 from pathgen_smk.gpus import visible_gpus
 from pathgen_smk.isolation import called
-from pathgen_smk.slides.annotations import Request, load_annotation
+from pathgen_smk.slides.annotations import annotation_of
 from pathgen_smk.slides.reader import open_slide
 from pathgen_smk.workflow import preflight
 from pathgen_smk.workflow.experiment import Experiment
@@ -78,13 +78,7 @@ def check_slides(rows: list[dict], annotation: dict, log: str) -> list[str]:
 def look_at(row: dict, annotation: dict) -> None:
     """Open a slide as indexing does, and read its annotation, but none of its pixels."""
     with open_slide(Path(row["path"])) as slide:
-        size = (slide.properties.width, slide.properties.height)
-    request = Request(
-        slide_size=size,
-        slide_label=row["label"],
-        **{name: value for name, value in annotation.items() if name != "format"},
-    )
-    load_annotation(Path(row["annotation"]) if row["annotation"] else None, annotation["format"], request)
+        annotation_of(row, (slide.properties.width, slide.properties.height), annotation)
 
 
 if __name__ == "__main__":

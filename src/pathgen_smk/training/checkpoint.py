@@ -45,9 +45,9 @@ class Checkpoint:
         """
         if not self.path.is_file():
             return None
-        content = self.path.read_bytes()
+        file = io.BytesIO(self.path.read_bytes())
         try:
-            content = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            content = torch.load(file, map_location="cpu", weights_only=True)
         # What a damaged file makes torch raise depends on where the damage is.
         except (RuntimeError, EOFError, ValueError, LookupError, OSError, pickle.UnpicklingError) as error:
             logger.warning(f"checkpoint {self.path} is not a whole state, starting anew ({type(error).__name__})")

@@ -60,25 +60,29 @@ def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
     generate_seconds = sum(synthetic) / (GENERATE_FACTOR * gan_rate)
     classifier_seconds = sum(map(experiment.classifier_images, runs)) / classifier_rate
     predict_seconds = len(runs) * experiment.draw_sizes["test"] / (PREDICT_FACTOR * classifier_rate)
-    found = [
+    found = []
+    if slides:
+        cut_seconds = sum(experiment.draw_sizes.values()) / CUT_RATE
+        found += [
+            _measured("index_slide", units, results) or _stage("index_slide", units, slides * INDEX_SECONDS, FROM_PAGE),
+            _measured("cut_patches", units, results) or _stage("cut_patches", units, cut_seconds, FROM_PAGE),
+        ]
+    found += [
         _stage("train_gan", 2 * len(gans), gan_seconds, gan_basis),
         _stage("generate_patches", len(synthetic), generate_seconds, gan_basis),
         _stage("train_classifier", len(runs), classifier_seconds, classifier_basis),
         _stage("predict_patches", len(runs), predict_seconds, classifier_basis),
     ]
-    if slides:
-        cut = sum(experiment.draw_sizes.values()) / CUT_RATE
-        for rule, seconds in (("cut_patches", cut), ("index_slide", slides * INDEX_SECONDS)):
-            measured = mean_of((results / "benchmarks" / rule).glob("*.tsv"), "s", delimiter="\t")
-            if measured:
-                found.insert(0, Stage(rule, units, units * measured / 3600, FROM_FILES))
-            else:
-                found.insert(0, _stage(rule, units, seconds, FROM_PAGE))
     return [stage for stage in found if stage.jobs]
 
 
 def _stage(rule: str, jobs: int, seconds: float, basis: str) -> Stage:
     return Stage(rule, jobs, (seconds + jobs * START_UP) / 3600, basis)
+
+
+def _measured(rule: str, jobs: int, results: Path) -> Stage | None:
+    mean = mean_of((results / "benchmarks" / rule).glob("*.tsv"), "s", delimiter="\t")
+    return Stage(rule, jobs, jobs * mean / 3600, FROM_FILES) if mean else None
 
 
 def _rate(experiment: Experiment, kind: str, folder: Path) -> tuple[float, str]:

@@ -6,6 +6,7 @@ A module that sets ``WITHOUT_FILE = True`` is asked also where a slide has no an
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -126,6 +127,23 @@ def load_annotation(path: Path | None, format_name: str, request: Request) -> An
         return replace(combine(outlines, request.slide_size), weak=weak)
     except shapely.GEOSException as error:
         raise InputError(f"annotation {path}: areas cannot be made of its outlines: {error}") from error
+
+
+def annotation_of(row: dict[str, Any], slide_size: tuple[int, int], settings: dict[str, Any]) -> Annotation:
+    """Read the annotation of a slide, as `load_annotation`.
+
+    Parameters
+    ----------
+    row
+        Of the sheet: its `annotation` and `label`.
+    slide_size
+        Width and height in level-0 pixels.
+    settings
+        The config's section on annotations.
+    """
+    known = {name: value for name, value in settings.items() if name != "format"}
+    request = Request(slide_size=slide_size, slide_label=row["label"], **known)
+    return load_annotation(Path(row["annotation"]) if row["annotation"] else None, settings["format"], request)
 
 
 def combine(outlines: list[Outline], slide_size: tuple[int, int] | None = None) -> Annotation:
