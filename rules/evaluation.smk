@@ -140,7 +140,7 @@ rule write_provenance:
         runtime=growing(10),
     params:
         code=code_digest("write_provenance"),
-        config={section: settings for section, settings in config.items() if section != "monitoring"},
+        config={section: settings for section, settings in config.items() if section not in ("monitoring", "site")},
         rows=EXPERIMENT.provenance_rows(),
     script:
         "../src/pathgen_smk/scripts/write_provenance.py"

@@ -17,6 +17,9 @@ rule preflight:
             if not SLIDES_MADE_IN
         ],
         made=len(SHEET) if SLIDES_MADE_IN else 0,
+        # Looked up when the job runs, as what is fetched already.
+        missing=lambda wildcards: [path for path in FETCHED if not Path(path).exists()],
+        keep=config["cohort"]["keep"],
         units=len(UNITS),
         # Asked for when the job is: `snakemake --report` and others are told no cores.
         cores=lambda wildcards: workflow.cores or 1,

@@ -21,7 +21,7 @@ checkpoint draw_patches:
     threads: 1
     resources:
         mem_mb=memory_mb(500, 20),
-        runtime=growing(30),
+        runtime=growing(30 + len(SHEET) // 1000),
     params:
         code=code_digest("draw_patches"),
         by=config["split"]["by"],

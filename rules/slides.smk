@@ -47,7 +47,7 @@ rule index_slide:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=minutes_a_slide(10, 5),
+        runtime=minutes_a_slide(15, 1),
     params:
         code=code_digest(
             "index_slide",
@@ -84,7 +84,7 @@ rule cut_patches:
     threads: 1
     resources:
         mem_mb=growing(700),
-        runtime=minutes_a_slide(10, 20),
+        runtime=minutes_a_slide(20, 2),
     params:
         code=code_digest("cut_patches"),
         slides=rows_of_unit("slide_id", "path", "md5"),

@@ -94,3 +94,13 @@ def state_of_file(path: Path) -> list[int]:
     """Return a file's size in bytes and time of change in nanoseconds: equal before and after, it did not change."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
+
+
+def first_folder(path: Path) -> Path:
+    """Return the path itself if it is a folder, else the nearest folder above it: where it would be made."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())
+
+
+def gigabytes(count: float) -> str:
+    """Return a number of bytes as text with three digits, in GB or, where that would be less than a tenth, in MB."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pathgen_smk.cohort.sheet import SheetRow
 from pathgen_smk.cohort.uri import is_remote, suffix
+from pathgen_smk.files import first_folder, gigabytes
 
 # Folders below the fetched files, as the Camelyon16 bucket has them.
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -80,19 +81,14 @@ def describe(sources: dict[str, Source], rows: Iterable[SheetRow], keep: str | N
     """
     streamed = [row.bytes for row in rows if is_remote(row.path)]
     if streamed:
-        size = f"{_gigabytes(sum(streamed))}, the largest {_gigabytes(max(streamed))}" if all(streamed) else "unknown"
+        size = f"{gigabytes(sum(streamed))}, the largest {gigabytes(max(streamed))}" if all(streamed) else "unknown"
         return [f"streaming {len(streamed)} slides from the bucket, once to index and once to cut; size: {size}"]
     missing = [source for path, source in sources.items() if f"/{IMAGES}/" in path and not Path(path).exists()]
     if not missing or keep is None:
         return []
-    place = next(folder for folder in (Path(keep).absolute(), *Path(keep).absolute().parents) if folder.is_dir())
-    free, needed = shutil.disk_usage(place).free, sum(source.bytes for source in missing)
-    size = _gigabytes(needed) if all(source.bytes for source in missing) else "an unknown size"
-    lines = [f"slides still to be fetched into {keep}: {len(missing)}, {size}; {_gigabytes(free)} are free there"]
+    free, needed = shutil.disk_usage(first_folder(Path(keep))).free, sum(source.bytes for source in missing)
+    size = gigabytes(needed) if all(source.bytes for source in missing) else "an unknown size"
+    lines = [f"slides still to be fetched into {keep}: {len(missing)}, {size}; {gigabytes(free)} are free there"]
     if needed > free:
         lines.append("WARNING: they will not all fit; 'cohort: {keep: null}' streams them instead")
     return lines
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB"

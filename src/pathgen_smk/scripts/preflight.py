@@ -8,6 +8,7 @@ from pathgen_smk.cohort.uri import is_remote
 from pathgen_smk.console.job import job, one_line
 from pathgen_smk.console.progress import clock, track
 from pathgen_smk.errors import InputError
+from pathgen_smk.files import first_folder, gigabytes
 from pathgen_smk.gpus import visible_gpus
 from pathgen_smk.isolation import called
 from pathgen_smk.slides.annotations import annotation_of
@@ -21,12 +22,14 @@ OTHER_BYTES = 2e9
 
 
 def main(
-    *, config: dict, results: str, slides: list[dict], made: int, units: int, cores: int, log: str
+    *, config: dict, results: str, slides: list[dict], made: int, missing: list[str], keep: str | None, units: int,
+    cores: int, log: str,
 ) -> None:  # fmt: skip
     """Check and estimate.
 
     `results` is the folder that the run writes to. `slides` are rows of the sheet but for those that a rule
-    makes, of which there are `made`; `units` is how many jobs index them.
+    makes, of which there are `made`; `units` is how many jobs index them. The files `missing` are still to be fetched,
+    slides among them into the folder `keep`.
 
     Raises
     ------
@@ -35,15 +38,23 @@ def main(
     """
     experiment = Experiment(config, results)
     problems = []
-    bad = check_slides([row for row in slides if not is_remote(row["path"])], config["annotations"], log)
+    later = [row for row in slides if is_remote(row["path"]) or {row["path"], row["annotation"]} & set(missing)]
+    bad = check_slides([row for row in slides if row not in later], config["annotations"], log)
     if len(bad) > config["cohort"]["allowed_refusals"]:
         problems.append(f"{len(bad)} slides cannot be used: {', '.join(sorted(bad)[:3])}{' ...' * (len(bad) > 3)}")
-    if remote := [row["bytes"] for row in slides if is_remote(row["path"])]:
-        logger.info(f"in a bucket, not looked at: {len(remote)} slides, {sum(remote) / 1e9:,.1f} GB as the sheet says")
-    needed, free = preflight.bytes_written(experiment) + OTHER_BYTES, shutil.disk_usage(".").free
-    logger.info(f"to be written to {experiment.results}: up to {needed / 1e9:,.1f} GB; {free / 1e9:,.1f} GB are free")
-    if needed > free:
-        problems.append(f"{needed / 1e9:,.1f} GB may be written and {free / 1e9:,.1f} GB are free")
+    if later:
+        size = gigabytes(sum(row["bytes"] for row in later))
+        logger.info(f"in a bucket, not looked at: {len(later)} slides, {size} as the sheet says")
+    if made:
+        logger.info(f"slides: {made} phantoms, which the run makes itself; nothing to open")
+    needed = {results: preflight.bytes_written(experiment) + OTHER_BYTES}
+    if fetched := sum(row["bytes"] for row in later if row["path"] in missing):
+        needed[keep or results] = needed.get(keep or results, 0) + fetched
+    for folder, size in needed.items():
+        free = shutil.disk_usage(first_folder(Path(folder))).free
+        logger.info(f"to be written to {folder}: up to {gigabytes(size)}; {gigabytes(free)} are free there")
+        if size > free:
+            problems.append(f"{gigabytes(size)} may be written to {folder} and {gigabytes(free)} are free there")
     gpus = visible_gpus()
     logger.info(f"GPUs seen here: {', '.join(gpus) or 'none; trainings take the CPU, or what a scheduler gives'}")
     found = preflight.stages(experiment, slides=len(slides) + made, units=units)
@@ -70,7 +81,7 @@ def check_slides(rows: list[dict], annotation: dict, log: str) -> list[str]:
     annotated = sum(bool(row["annotation"]) for row in rows)
     logger.info(
         f"slides readable: {len(rows) - len(bad)} of {len(rows)}, {annotated} with an annotation file; "
-        f"{size / 1e9:,.1f} GB, each read at most twice"
+        f"{gigabytes(size)}, each read at most twice"
     )
     return bad
 

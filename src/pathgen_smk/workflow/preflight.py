@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pathgen_smk.workflow.experiment import Experiment
 
-# Measured on one core of an AMD EPYC with AVX-512, see docs/benchmarks.md; a run's own benchmark files replace them.
+# Measured on one core of an AMD EPYC with AVX-512, see docs/scale.md; a run's own benchmark files replace them.
 # Seconds a job spends before it works; seconds of indexing a slide; patches of 256 px cut a second where few of a
 # slide's are drawn; trainings' rates are the config's, and images pass a network alone faster than they train it.
-START_UP, INDEX_SECONDS, CUT_RATE = 4.0, 5.0, 1000.0
+START_UP, INDEX_SECONDS, CUT_RATE = 4.0, 10.0, 950.0
 GENERATE_FACTOR, PREDICT_FACTOR = 9.0, 3.0
-FROM_PAGE, FROM_CONFIG = "docs/benchmarks.md", "site.images_per_second"
+FROM_PAGE, FROM_CONFIG = "docs/scale.md", "site.images_per_second"
 FROM_FILES, FROM_HISTORIES = "benchmark files of an earlier run", "the rate of an earlier run's trainings"
 
 
