@@ -69,6 +69,8 @@ pathvars:
 # Who takes this workflow as a module may have chosen another folder by `pathvars`.
 RESULTS = workflow.pathvars.apply("<results>")
 LOGS = workflow.pathvars.apply("<logs>")
+if os.path.lexists(RESULTS) and not os.path.isdir(RESULTS):
+    sys.exit(f"ERROR: {RESULTS} is to be the folder of results, and is a file, or a link that leads nowhere")
 if workflow.modifier.path_modifier.replace_prefix(f"{RESULTS}/") != f"{RESULTS}/":
     # It would change the paths of rules, and not those in parameters.
     sys.exit("ERROR: this workflow takes no prefix; choose the folder by pathvars: results=...")

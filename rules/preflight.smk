@@ -20,7 +20,7 @@ rule preflight:
         # Looked up when the job runs, as what is fetched already.
         missing=lambda wildcards: [path for path in FETCHED if not Path(path).exists()],
         keep=config["cohort"]["keep"],
-        units=len(UNITS),
+        units=UNITS,
         # Asked for when the job is: `snakemake --report` and others are told no cores.
         cores=lambda wildcards: workflow.cores or 1,
         results=RESULTS,

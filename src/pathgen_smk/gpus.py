@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,8 +35,10 @@ def visible_gpus(device_nodes: Path = Path("/dev")) -> list[str]:
     if (named := os.environ.get(VISIBLE)) is not None:
         names = [name.strip() for name in named.split(",")]
         # As CUDA does: what follows a name that is none does not count. Slurm's NoDevFiles is such a name.
-        valid = [bool(re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", name)) for name in names]
-        return names[: valid.index(False)] if False in valid else names
+        valid = [bool(re.fullmatch(r"[0-9]+|(GPU|MIG)-[\w/-]+", name)) for name in names]
+        names = names[: valid.index(False)] if False in valid else names
+        # A card that is named twice, or as 0 and as 00, is one.
+        return list(dict.fromkeys(str(int(name)) if name.isdecimal() else name for name in names))
     return [str(number) for number, _ in enumerate(device_nodes.glob("nvidia[0-9]*"))]
 
 
@@ -66,7 +68,7 @@ def check_gpus(wanted: int, cap: int | None, *, there: Sequence[str] | None = No
 
 
 @contextmanager
-def lease(count: int, *, folder: Path = LEASES) -> Iterator[list[str]]:
+def lease(count: int, *, folder: Path | None = None) -> Iterator[list[str]]:
     """Hold so many of the visible GPUs for this process and its children alone, and make CUDA see no others.
 
     Waits until they are free. A job takes all that it needs at once or none, so that jobs cannot wait for each other;
@@ -75,9 +77,9 @@ def lease(count: int, *, folder: Path = LEASES) -> Iterator[list[str]]:
     Parameters
     ----------
     count
-        How many; where the machine has none, nothing is leased.
+        How many; 0: CUDA sees none, as others may hold them. Where the machine has none, nothing is leased.
     folder
-        Where the locks are.
+        Where the locks are; None: `lease_folder`.
 
     Yields
     ------
@@ -86,32 +88,56 @@ def lease(count: int, *, folder: Path = LEASES) -> Iterator[list[str]]:
     Raises
     ------
     InputError
-        If it is more than there are.
+        If it is more than there are, or the folder cannot be used.
     """
     gpus = visible_gpus()
-    if not count or not gpus:
+    if not gpus:
         yield []
         return
     check_gpus(count, None, there=gpus)
-    _make_shared(folder)
     with ExitStack() as held:
-        mine = _take(count, gpus, folder, held)
-        previous = {name: os.environ.get(name) for name in (VISIBLE, "CUDA_DEVICE_ORDER")}
+        mine: list[str] = []
+        if count > 0:
+            mine = _take_in(folder or lease_folder(), count, gpus, held)
+            logger.info(f"GPU {', '.join(mine)} of {', '.join(gpus)} leased ({VISIBLE}={','.join(mine)})")
         # The numbers are those of the driver, not of CUDA's own order by speed.
-        os.environ |= {VISIBLE: ",".join(mine), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-        logger.info(f"GPU {', '.join(mine)} of {', '.join(gpus)} leased ({VISIBLE}={','.join(mine)})")
-        try:
-            yield mine
-        finally:
-            for name, value in previous.items():
-                os.environ.pop(name, None)
-                os.environ |= {name: value} if value is not None else {}
+        held.enter_context(_environment({VISIBLE: ",".join(mine), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}))
+        yield mine
+
+
+def lease_folder() -> Path:
+    """Return the folder of the machine's leases, or of this Slurm job's, where Slurm numbers each job's cards anew."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    return LEASES.with_name(f"{LEASES.name}-{job}") if job.isdecimal() else LEASES
+
+
+@contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    previous = {name: os.environ.get(name) for name in changes}
+    os.environ |= changes
+    try:
+        yield
+    finally:
+        for name, value in previous.items():
+            os.environ.pop(name, None)
+            os.environ |= {name: value} if value is not None else {}
 
 
 def log_assigned(count: int) -> None:
     """Log which GPUs the scheduler gave to this job, if it asks for any."""
     if count:
         logger.info(f"GPU from the scheduler: {VISIBLE}={os.environ.get(VISIBLE, '(not set)')}")
+
+
+def _take_in(folder: Path, count: int, gpus: Sequence[str], held: ExitStack) -> list[str]:
+    try:
+        _make_shared(folder)
+        return _take(count, gpus, folder, held)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder}: the locks of GPUs cannot be kept there ({error.strerror}); "
+            "remove it, or ask who owns it to"
+        ) from error
 
 
 def _take(count: int, gpus: Sequence[str], folder: Path, held: ExitStack) -> list[str]:
@@ -146,11 +172,10 @@ class _Waiting:
 
 
 def _make_shared(folder: Path) -> None:
-    try:
-        folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    # Each time: whoever made it may have been killed before this line.
+    with suppress(PermissionError):
         folder.chmod(0o1777)
-    except FileExistsError:
-        pass
 
 
 def _lock(path: Path, held: ExitStack) -> bool:
@@ -161,8 +186,14 @@ def _lock(path: Path, held: ExitStack) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # Somebody may have removed the file since it was opened, and others lock the one that came after it.
+        if not os.path.samestat(path.stat(follow_symlinks=False), os.fstat(descriptor)):
+            raise BlockingIOError
+    except (BlockingIOError, FileNotFoundError):
         os.close(descriptor)
         return False
     held.callback(os.close, descriptor)
+    with suppress(PermissionError):  # it is another user's
+        os.fchmod(descriptor, 0o644)  # whatever the umask is, others must be able to open it
+        os.utime(descriptor)  # or what clears old files away would take it for one
     return True

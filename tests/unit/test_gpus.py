@@ -1,10 +1,13 @@
 """No GPU is ever held by two jobs; a job gets what it asks for, in the end."""
 
+import fcntl
 import os
 import random
 import signal
+import stat
 import time
 from collections import Counter
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
@@ -133,6 +136,55 @@ def test_jobs_that_wait_long_keep_no_files_open(tmp_path: Path) -> None:
     assert max(opened) - min(opened) <= 5, opened
 
 
+def clean(folder: Path, until: float) -> None:
+    """Remove locks that nobody holds, as what clears old files away does."""
+    while time.monotonic() < until:
+        for path in folder.glob("*"):
+            with suppress(OSError), path.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+def test_who_removes_free_locks_makes_no_gpu_held_twice(tmp_path: Path) -> None:
+    cleaner = CONTEXT.Process(target=clean, args=(tmp_path / "leases", time.monotonic() + 30))
+    cleaner.start()
+    try:
+        assert run_all([(tmp_path, seed, [1, 2], "0,1,2,3", 30) for seed in range(8)]) == [0] * 8
+    finally:
+        cleaner.kill()
+        cleaner.join()
+
+
+def test_locks_can_be_opened_by_other_users_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with gpus.lease(1, folder=tmp_path / "leases"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "leases").stat().st_mode) == 0o1777
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "leases").iterdir()} == {0o644}
+
+
+def test_a_job_of_no_gpu_sees_none(tmp_path: Path) -> None:
+    with gpus.lease(0, folder=tmp_path / "leases") as mine:
+        assert mine == [] and os.environ[gpus.VISIBLE] == ""
+    assert os.environ[gpus.VISIBLE] == "0,1,2,3"
+
+
+def test_each_slurm_job_has_leases_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    assert gpus.lease_folder() == Path(f"{gpus.LEASES}-17")
+    monkeypatch.setenv("SLURM_JOB_ID", "../x")
+    assert gpus.lease_folder() == gpus.LEASES
+
+
+def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path, refused) -> None:
+    (tmp_path / "leases").write_text("a file")
+    with refused(tmp_path / "leases", "locks of GPUs"), gpus.lease(1, folder=tmp_path / "leases"):
+        pass
+
+
 def test_waiting_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     holder = start_holder(tmp_path, 3)
     CONTEXT.Process(target=lambda: (time.sleep(0.3), os.kill(holder.pid, signal.SIGKILL))).start()
@@ -148,6 +200,7 @@ def test_waiting_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     [
         ("2,0", ["2", "0"]),
         (" 1 , 3", ["1", "3"]),
+        ("0,00,1,1", ["0", "1"]),
         ("GPU-8a1b-22,MIG-GPU-8a1b/1/0", ["GPU-8a1b-22", "MIG-GPU-8a1b/1/0"]),
         ("0,-1,2", ["0"]),
         ("-1", []),
@@ -187,9 +240,9 @@ def test_more_gpus_than_there_are() -> None:
         pass
 
 
-def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path, refused) -> None:
     (tmp_path / "leases").mkdir()
     (tmp_path / "leases/gpu-0").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic links"), gpus.lease(1, folder=tmp_path / "leases"):
+    with refused("gpu-0", "symbolic links"), gpus.lease(1, folder=tmp_path / "leases"):
         pass
     assert not (tmp_path / "elsewhere").exists()

@@ -93,7 +93,7 @@ def test_two_modules_stand_side_by_side(outer: Outer) -> None:
     text = (outer.path / "Snakefile").read_text()
     start, end = text.index("module pathgen"), text.index("# A rule may be changed")
     (outer.path / "Snakefile").write_text(
-        text[:end] + text[start:end].replace("pathgen:", "other:").replace('["pathgen"]', '["other"]')
+        text[:end] + text[start:end].replace("pathgen:", "other:").replace('"pathgen"', '"other"')
         .replace("out/pathgen", "out/other").replace("from pathgen as pathgen_", "from other as other_") + text[end:]
     )  # fmt: skip
     planned = outer.planned("out/pathgen/table2.csv", "out/other/table2.csv")

@@ -79,6 +79,7 @@ def _log_to(name: str, log: Path) -> None:
     logger.setLevel(logging.INFO)
     logger.handlers = [to_file, to_terminal]
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no traceback on the terminal
     logging.getLogger("py.warnings").handlers = [to_file]
     logging.getLogger("py.warnings").propagate = False
 

@@ -22,14 +22,14 @@ OTHER_BYTES = 2e9
 
 
 def main(
-    *, config: dict, results: str, slides: list[dict], made: int, missing: list[str], keep: str | None, units: int,
-    cores: int, log: str,
+    *, config: dict, results: str, slides: list[dict], made: int, missing: list[str], keep: str | None,
+    units: list[str], cores: int, log: str,
 ) -> None:  # fmt: skip
     """Check and estimate.
 
     `results` is the folder that the run writes to. `slides` are rows of the sheet but for those that a rule
-    makes, of which there are `made`; `units` is how many jobs index them. The files `missing` are still to be fetched,
-    slides among them into the folder `keep`.
+    makes, of which there are `made`; `units` are what is indexed by a job each. The files `missing` are still to be
+    fetched, slides among them into the folder `keep`.
 
     Raises
     ------
@@ -50,11 +50,11 @@ def main(
     needed = {results: preflight.bytes_written(experiment) + OTHER_BYTES}
     if fetched := sum(row["bytes"] for row in later if row["path"] in missing):
         needed[keep or results] = needed.get(keep or results, 0) + fetched
-    for folder, size in needed.items():
+    for folder, wanted in needed.items():
         free = shutil.disk_usage(first_folder(Path(folder))).free
-        logger.info(f"to be written to {folder}: up to {gigabytes(size)}; {gigabytes(free)} are free there")
-        if size > free:
-            problems.append(f"{gigabytes(size)} may be written to {folder} and {gigabytes(free)} are free there")
+        logger.info(f"to be written to {folder}: up to {gigabytes(wanted)}; {gigabytes(free)} are free there")
+        if wanted > free:
+            problems.append(f"{gigabytes(wanted)} may be written to {folder} and {gigabytes(free)} are free there")
     gpus = visible_gpus()
     logger.info(f"GPUs seen here: {', '.join(gpus) or 'none; trainings take the CPU, or what a scheduler gives'}")
     found = preflight.stages(experiment, slides=len(slides) + made, units=units)

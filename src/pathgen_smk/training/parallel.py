@@ -135,11 +135,8 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
     context = get_context("fork")  # this process has used neither a GPU nor torch's threads yet
     errors = context.SimpleQueue()
     with tempfile.TemporaryDirectory(prefix="pathgen-smk-") as folder:
-        meeting = Path(folder, "meeting")
-        children = [
-            context.Process(target=_join, args=(Group(rank, processes), function, backend, meeting, errors))
-            for rank in range(processes)
-        ]
+        shared = (os.getpid(), function, backend, Path(folder, "meeting"), errors)
+        children = [context.Process(target=_join, args=(Group(rank, processes), *shared)) for rank in range(processes)]
         for child in children:
             child.start()
         previous = {number: signal.signal(number, lambda *_: children[0].terminate()) for number in SIGNALS}
@@ -167,8 +164,10 @@ def run(processes: int, function: Callable[[Group], None], *, backend: str) -> N
         raise RuntimeError(f"a process of {processes} ended without a word: exit codes {ended}")
 
 
-def _join(group: Group, function: Callable[[Group], None], backend: str, meeting: Path, errors: Any) -> None:
-    end_with(os.getppid())
+def _join(
+    group: Group, parent: int, function: Callable[[Group], None], backend: str, meeting: Path, errors: Any
+) -> None:
+    end_with(parent)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL if group.leads else signal.SIG_IGN)
     if not group.leads:

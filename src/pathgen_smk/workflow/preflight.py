@@ -2,7 +2,8 @@
 
 import csv
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Stage:
     basis: str
 
 
-def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
+def stages(experiment: Experiment, *, slides: int, units: Sequence[str]) -> list[Stage]:
     """Return what the long stages take, from what earlier runs of the experiment left where there are any.
 
     Parameters
@@ -49,7 +50,7 @@ def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
     slides
         How many there are; 0 where patches are cut already.
     units
-        How many jobs index them, and how many cut them.
+        Names of the units: so many jobs index them, and so many cut them.
     """
     results, runs = Path(experiment.results), experiment.runs
     gans = [name for name in experiment.generators for _ in experiment.config["seeds"]]
@@ -64,8 +65,9 @@ def stages(experiment: Experiment, *, slides: int, units: int) -> list[Stage]:
     if slides:
         cut_seconds = sum(experiment.draw_sizes.values()) / CUT_RATE
         found += [
-            _measured("index_slide", units, results) or _stage("index_slide", units, slides * INDEX_SECONDS, FROM_PAGE),
-            _measured("cut_patches", units, results) or _stage("cut_patches", units, cut_seconds, FROM_PAGE),
+            _measured("index_slide", units, results)
+            or _stage("index_slide", len(units), slides * INDEX_SECONDS, FROM_PAGE),
+            _measured("cut_patches", units, results) or _stage("cut_patches", len(units), cut_seconds, FROM_PAGE),
         ]
     found += [
         _stage("train_gan", 2 * len(gans), gan_seconds, gan_basis),
@@ -80,9 +82,11 @@ def _stage(rule: str, jobs: int, seconds: float, basis: str) -> Stage:
     return Stage(rule, jobs, (seconds + jobs * START_UP) / 3600, basis)
 
 
-def _measured(rule: str, jobs: int, results: Path) -> Stage | None:
-    mean = mean_of((results / "benchmarks" / rule).glob("*.tsv"), "s", delimiter="\t")
-    return Stage(rule, jobs, jobs * mean / 3600, FROM_FILES) if mean else None
+def _measured(rule: str, units: Sequence[str], results: Path) -> Stage | None:
+    """Return a stage as an earlier run of just these units measured it."""
+    files = list((results / "benchmarks" / rule).glob("*.tsv"))
+    mean = mean_of(files, "s", delimiter="\t") if {path.stem for path in files} == set(units) else None
+    return Stage(rule, len(units), len(units) * mean / 3600, FROM_FILES) if mean else None
 
 
 def _rate(experiment: Experiment, kind: str, folder: Path) -> tuple[float, str]:
@@ -92,10 +96,10 @@ def _rate(experiment: Experiment, kind: str, folder: Path) -> tuple[float, str]:
 
 
 def mean_of(files: Iterable[Path], column: str, delimiter: str = ",") -> float | None:
-    """Return the mean of a column over all rows of CSV files, None if there are none."""
+    """Return the mean of a column over all rows of CSV files but those without numbers; None if there are none."""
     values = []
     for path in files:
-        with path.open(newline="", encoding="utf-8") as file:
+        with suppress(OSError, ValueError, LookupError, TypeError, csv.Error), path.open(newline="") as file:
             values += [float(row[column]) for row in csv.DictReader(file, delimiter=delimiter)]
     return statistics.fmean(values) if values else None
 

@@ -6,6 +6,7 @@ all have ended. Little is lost: trainings go on from their last saved state.
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -54,13 +55,32 @@ def replace_run(note: Path, name: str | None, say: Callable[[str], None] = _to_t
     Raises
     ------
     InputError
-        If Slurm cannot be asked.
+        If Slurm cannot be asked, or the note cannot be read.
     """
-    if note.is_file():
-        _end_jobs(note.read_text(encoding="utf-8").strip(), note, say)
+    if os.path.lexists(note):
+        before, folder = _read(note)
+        if folder == _number_of(note.parent):
+            _end_jobs(before, note, say)
+        else:
+            say(f"WARNING: {note} was copied here with results of another folder, whose jobs in Slurm are left alone")
         note.unlink()
     if name:
-        write_text(note, f"{name}\n")
+        write_text(note, f"{name} {_number_of(note.parent)}\n")
+
+
+def _number_of(folder: Path) -> str:
+    """Return what tells a folder from its copies, wherever it is moved to."""
+    return str(folder.stat().st_ino)
+
+
+def _read(note: Path) -> tuple[str, str]:
+    try:
+        found = re.fullmatch(r"([0-9a-f-]{36}) ([0-9]+)\s*", note.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{note}: cannot read the name of the run before this one: {error}; delete it") from error
+    if not found:
+        raise InputError(f"{note}: it does not hold the name of a run; delete it if no run before this one is in Slurm")
+    return found[1], found[2]
 
 
 def _end_jobs(name: str, note: Path, say: Callable[[str], None]) -> None:

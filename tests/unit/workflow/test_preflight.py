@@ -10,6 +10,7 @@ from pathgen_smk.workflow import preflight
 from pathgen_smk.workflow.experiment import Experiment
 
 ROOT = Path(__file__).parents[3]
+UNITS = [f"slide-{number}" for number in range(12)]
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def by_rule(experiment: Experiment, **counts: int) -> dict[str, preflight.Stage]
 
 
 def test_trainings_follow_from_the_config(experiment: Experiment) -> None:
-    found = by_rule(experiment, slides=12, units=12)
+    found = by_rule(experiment, slides=12, units=UNITS)
     # 40 epochs of 600 patches a class, at 100 images a second; and two jobs that start.
     assert found["train_gan"].jobs == 2
     assert 3600 * found["train_gan"].hours == pytest.approx(2 * 40 * 600 / 100 + 2 * preflight.START_UP)
@@ -39,17 +40,29 @@ def test_an_earlier_run_is_the_better_basis(experiment: Experiment, tmp_path: Pa
     history = tmp_path / "results/gans/dcgan/seed1/tumour/history.csv"
     history.parent.mkdir(parents=True)
     history.write_text("epoch,images_per_second\n1,150\n2,250\n")
-    times = tmp_path / "results/benchmarks/index_slide/a.tsv"
-    times.parent.mkdir(parents=True)
-    times.write_text("s\th:m:s\n30.0\t0:00:30\n")
-    found = by_rule(experiment, slides=12, units=12)
+    write_times(tmp_path / "results/benchmarks/index_slide", UNITS)
+    found = by_rule(experiment, slides=12, units=UNITS)
     assert 3600 * found["train_gan"].hours == pytest.approx(2 * 40 * 600 / 200 + 2 * preflight.START_UP)
     assert found["train_gan"].basis == preflight.FROM_HISTORIES
     assert 3600 * found["index_slide"].hours == pytest.approx(12 * 30)
 
 
+def write_times(folder: Path, units: list[str], seconds: str = "30.0") -> None:
+    folder.mkdir(parents=True)
+    for unit in units:
+        (folder / f"{unit}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:30\n")
+
+
+def test_times_of_other_units_are_no_basis(experiment: Experiment, tmp_path: Path) -> None:
+    """Those of a run in batches, or of another sheet: a job of theirs was of another size."""
+    write_times(tmp_path / "results/benchmarks/index_slide", ["batch-0", "batch-1"])
+    write_times(tmp_path / "results/benchmarks/cut_patches", UNITS, seconds="NA")
+    found = by_rule(experiment, slides=12, units=UNITS)
+    assert found["index_slide"].basis == found["cut_patches"].basis == preflight.FROM_PAGE
+
+
 def test_patches_that_are_cut_already_need_no_slides(experiment: Experiment) -> None:
-    assert "index_slide" not in by_rule(experiment, slides=0, units=3)
+    assert "index_slide" not in by_rule(experiment, slides=0, units=["a"])
 
 
 def test_bytes_are_those_of_the_stores(experiment: Experiment) -> None:

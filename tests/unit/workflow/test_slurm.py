@@ -7,6 +7,8 @@ import pytest
 
 from pathgen_smk.workflow import slurm
 
+BEFORE = "01234567-89ab-cdef-0123-456789abcdef"
+
 
 @pytest.fixture
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -27,13 +29,13 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_jobs_of_a_killed_run_are_cancelled_and_waited_for(queue: Path) -> None:
     note, said = queue.with_name(".slurm-run"), []
-    note.write_text("before\n")
+    note.write_text(f"{BEFORE} {note.parent.stat().st_ino}\n")
     queue.write_text("11\n12\n")
     slurm.replace_run(note, "now", said.append)
-    assert note.read_text() == "now\n"
+    assert note.read_text() == f"now {note.parent.stat().st_ino}\n"
     asked = queue.with_name("asked").read_text().splitlines()
     assert [line for line in asked if line.startswith("scancel")] == ["scancel 11 12", "scancel 12"]
-    assert all("--name=before" in line for line in asked if line.startswith("squeue")) and asked[-1].startswith(
+    assert all(f"--name={BEFORE}" in line for line in asked if line.startswith("squeue")) and asked[-1].startswith(
         "squeue"
     )
     assert [line[-6:] for line in said] == ["11, 12", "it: 12"]
@@ -52,14 +54,33 @@ def test_where_slurm_cannot_be_asked_nothing_is_started(
     queue: Path, broken: str, monkeypatch: pytest.MonkeyPatch, refused
 ) -> None:
     note = queue.with_name(".slurm-run")
-    note.write_text("before\n")
+    note.write_text(f"{BEFORE} {note.parent.stat().st_ino}\n")
     if broken == "fails":
         (queue.parent / "bin/squeue").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
     else:
         monkeypatch.setenv("PATH", str(queue.parent))
     with refused("squeue", note, *(["no controller"] if broken == "fails" else [])):
         slurm.replace_run(note, "now")
-    assert note.read_text() == "before\n"
+    assert note.read_text().startswith(BEFORE)
+
+
+def test_jobs_of_the_folder_that_results_were_copied_from_are_left_alone(queue: Path) -> None:
+    copy = queue.with_name("copy")
+    copy.mkdir()
+    (copy / ".slurm-run").write_text(f"{BEFORE} {queue.parent.stat().st_ino}\n")
+    said: list[str] = []
+    slurm.replace_run(copy / ".slurm-run", None, said.append)
+    assert "left alone" in said[0] and not (copy / ".slurm-run").exists()
+    assert not queue.with_name("asked").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"before\n", b"\xff\xfe"])
+def test_a_note_that_is_none_is_one_line(queue: Path, content: bytes, refused) -> None:
+    note = queue.with_name(".slurm-run")
+    note.write_bytes(content)
+    with refused(note, "delete it"):
+        slurm.replace_run(note, "now")
+    assert not queue.with_name("asked").exists()
 
 
 def test_the_name_is_asked_of_the_executor(refused) -> None:
