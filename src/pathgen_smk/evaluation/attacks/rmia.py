@@ -16,8 +16,8 @@ def scores(
 ) -> np.ndarray:
     """Return for each patch x the share of population patches z with LR(x, z) >= gamma.
 
-    RMIA (Zarifzadeh et al. 2024, arXiv 2312.03262): LR(x, z) is r(x) / r(z), and r(x) = p(x | target)
-    / p(x), where p(x) is the mean over references. Three things are ours, since the paper attacks classifiers:
+    RMIA (Zarifzadeh et al. 2024, arXiv 2312.03262): LR(x, z) is r(x) / r(z), and r(x) = p(x | target) / p(x),
+    where p(x) is the mean over references. Three things are ours, since the paper attacks classifiers:
 
     - A similarity s is turned into a "probability" proportional to exp(s / temperature); the constant cancels in r.
     - p(x) is the mean of two means, over references trained with and without x, so that it does not depend on how many
@@ -33,7 +33,7 @@ def scores(
     target, shadows, inside
         (N,), (N, K) and (N, K) bool, see the package.
     gamma
-        By how much x must gain more than z; above 1 patches with the smallest gains become tied.
+        How many times r(z) must r(x) be at least; any other than 1 only makes ties.
     temperature
         In the unit of the similarity; None takes the standard deviation of all references' scores, so that the unit
         does not matter.
