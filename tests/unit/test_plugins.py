@@ -11,6 +11,7 @@ PACKAGES = {
     "slides.labels": "any_overlap",
     "slides.annotations": "asap_xml",
     "precut": "pcam",
+    "evaluation.attacks": "nearest",
 }
 
 

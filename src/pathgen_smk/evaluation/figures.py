@@ -19,6 +19,8 @@ GRID = 8
 GAP = 2
 # Below so many epochs curves are drawn with points.
 FEW_EPOCHS = 20
+# False-positive rates at which membership attacks are judged.
+MARKED_RATES = {0.01: "1 %", 0.001: "0.1 %"}
 
 
 def image_grid(images: np.ndarray, columns: int = GRID) -> np.ndarray:
@@ -98,6 +100,47 @@ def save_confusion(path: Path, cells: list[tuple[str, ConfusionCounts]]) -> None
         axes.set_xticks((0, 1), labels.NAMES)
         axes.set_yticks((0, 1), labels.NAMES, rotation=90, va="center")
     _save(figure, path)
+
+
+def save_roc(path: Path, curves: dict[str, tuple[np.ndarray, np.ndarray]], title: str) -> None:
+    """Draw the ROC curves of membership attacks on log axes, the AUC of each in the legend.
+
+    Parameters
+    ----------
+    path
+        The PNG.
+    curves
+        By the attack's name its false and true positive rates, (M,) each, rising from 0 to 1, as `membership.roc` gives
+        them. They are drawn as steps: a rate between two thresholds was not observed.
+    title
+        Of the figure.
+    """
+    figure = Figure(figsize=(6.4, 6.6), layout="constrained")
+    axes = figure.subplots()
+    lowest = _lowest_rate(curves)
+    axes.plot((lowest, 1), (lowest, 1), color="grey", linestyle="--", linewidth=1, label="guessing: AUC 0.500")
+    for name, (fpr, tpr) in curves.items():
+        area = np.trapezoid(tpr, fpr)
+        # On log axes 0 has no place: such points lie on the edge.
+        x, y = np.maximum(fpr, lowest), np.maximum(tpr, lowest)
+        axes.step(x, y, where="post", label=f"{name}: AUC {area:.3f}", clip_on=False)
+    for rate, name in MARKED_RATES.items():
+        axes.axvline(rate, color="black", linestyle=":", linewidth=1)
+        axes.annotate(
+            name, (rate, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center"
+        )
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
+    axes.set(xlabel="false-positive rate (non-members accused)", ylabel="true-positive rate (members found)")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", framealpha=0.9)
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def _lowest_rate(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> float:
+    """Return where log axes begin: the power of ten below the smallest rate above 0, within 1e-5 to 1e-3."""
+    smallest = min((fpr[fpr > 0].min(initial=1) for fpr, _ in curves.values()), default=1)
+    return float(np.clip(10 ** np.floor(np.log10(smallest)), 1e-5, min(MARKED_RATES)))
 
 
 def _show(axes: Axes, image: np.ndarray, title: str) -> None:

@@ -78,3 +78,27 @@ def test_confusion_matrices_stand_side_by_side(tmp_path: Path, count: int) -> No
     figures.save_confusion(tmp_path / "confusion.png", list(paper.TABLE2.items())[:count])
     pixels = picture(tmp_path / "confusion.png")
     assert pixels.shape[1] == pytest.approx((3.6 * count + 0.4) * 110, abs=2)
+
+
+def roc(member: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    found = member[np.argsort(-scores)]
+    return tuple(np.r_[0, np.cumsum(right)] / right.sum() for right in (~found, found))
+
+
+@pytest.mark.parametrize("count", [20, 2000])
+def test_roc_curves(tmp_path: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    member = np.arange(count) < count // 2
+    curves = {name: roc(member, rng.normal(size=count) + shift * member) for name, shift in (("a", 0), ("b", 9))}
+    figures.save_roc(tmp_path / "roc.png", curves, "membership")
+    pixels = picture(tmp_path / "roc.png").astype(int)
+    first, second = (np.abs(pixels - colour).sum(axis=2) < 60 for colour in ((31, 119, 180), (255, 127, 14)))
+    # A perfect attack runs along the left edge and the top; one that guesses goes across.
+    rows, columns = np.nonzero(second[: pixels.shape[0] // 2])
+    assert np.ptp(columns) > 0.6 * pixels.shape[1] and rows.min() < 0.15 * pixels.shape[0]
+    assert np.median(np.nonzero(first)[0]) > np.median(rows)
+
+
+def test_a_roc_of_no_attack_shows_guessing_alone(tmp_path: Path) -> None:
+    figures.save_roc(tmp_path / "roc.png", {}, "membership")
+    picture(tmp_path / "roc.png")
