@@ -1,0 +1,90 @@
+"""Does a synthetic set hold copies of training patches? Measures of it, one a module, found by name.
+
+Each has ``fit(held_out)``, which takes the held-out patches and returns a function from a set of patches to a `Finding`.
+The held-out patches, of slides that no generator was trained on, say what is to be expected without copying.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pathgen_smk import plugins
+from pathgen_smk.errors import InputError
+
+# How many neighbours of a training patch its surroundings are judged by.
+SURROUNDINGS = 10
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A set of patches as compared with the training patches T, each by its nearest one t.
+
+    Attributes
+    ----------
+    distance
+        (N,) float: to t.
+    own
+        (N,) float: from t to its own nearest in T.
+    surroundings
+        (N,) float: mean distance from t to its `SURROUNDINGS` nearest in T.
+    cell
+        (N,) int: the k-means cell of the space that the patch lies in.
+    groups
+        (N,) int: numbers of slides, or None where patches are independent of each other: a generator's.
+    """
+
+    distance: np.ndarray
+    own: np.ndarray
+    surroundings: np.ndarray
+    cell: np.ndarray
+    groups: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.distance)
+
+    def take(self, rows: np.ndarray) -> "Compared":
+        """Return some of the patches, (n,) row numbers or (N,) bool."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Compared(self.distance[rows], self.own[rows], self.surroundings[rows], self.cell[rows], groups)
+
+    def planted(self, copies: "Compared", places: np.ndarray) -> "Compared":
+        """Return the set with patches at these places replaced by as many copies."""
+        changed: dict[str, Any] = {}
+        for name in ("distance", "own", "surroundings", "cell"):
+            changed[name] = getattr(self, name).copy()
+            changed[name][places] = getattr(copies, name)
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a measure says of a set.
+
+    Attributes
+    ----------
+    p_value
+        One-sided, of a set that is no closer to the training patches than held-out ones are; small means copies.
+    values
+        What else is known, by name; a name that ends in ``held-out`` is of the held-out patches.
+    """
+
+    p_value: float
+    values: dict[str, float]
+
+
+Measure = Callable[[Compared], Finding]
+
+
+def fit_measures(names: Sequence[str], held_out: Compared) -> dict[str, Measure]:
+    """Return measures by name, with what each needs to know of the held-out patches.
+
+    Raises
+    ------
+    InputError
+        If there are too few of these.
+    """
+    if held_out.groups is None or len(np.unique(held_out.groups)) < 2:
+        raise InputError("the audit's control has patches of fewer than 2 slides: nothing is known of how slides differ")
+    return {name: plugins.load("evaluation.copies", name).fit(held_out) for name in names}
