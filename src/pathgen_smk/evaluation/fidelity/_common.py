@@ -8,9 +8,9 @@ import torch
 from pathgen_smk.errors import InputError
 
 NAMES = ("training originals", "synthetic patches", "held-out originals")
-# Elements of a block of distances: 32 MiB in float64, of which a few are alive at a time.
-BLOCK_ELEMENTS = 2**22
-# A squared distance below this share of the squared norms is rounding of the product that it is computed from.
+# Elements of a block of distances: 16 MiB in float64, of which a few are alive at a time. Larger ones miss the cache.
+BLOCK_ELEMENTS = 2**21
+# A squared distance below this share of the squared norm is rounding of the product that it is computed from.
 ROUNDING = 1e-13
 
 
@@ -56,6 +56,6 @@ def blocks(count: int, width: int) -> Iterator[slice]:
 
 def squared_distances(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the squared Euclidean distances (N, M) of rows (N, D) and (M, D), float64; equal rows have exactly 0."""
-    norms = first.square().sum(1)[:, None] + second.square().sum(1)
-    found = torch.addmm(norms, first, second.T, alpha=-2)
-    return found.masked_fill_(found < norms.mul_(ROUNDING), 0)
+    norms = first.square().sum(1, keepdim=True)
+    found = torch.addmm(second.square().sum(1), first, second.T, alpha=-2).add_(norms)
+    return found.masked_fill_(found < ROUNDING * norms, 0)

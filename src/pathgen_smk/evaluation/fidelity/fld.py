@@ -1,6 +1,7 @@
 """Feature likelihood divergence and its generalisation gap (Jiralerspong et al. 2023, arXiv 2302.04440)."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -14,6 +15,10 @@ ORIGIN_SHRINKAGE = 0.9**2
 START_OFFSET = 1e-3
 LOG_VARIANCES = (-40.0, 20.0)
 SCALE = 100
+# Distances are kept from step to step if they take no more, else computed anew: 50,000 patches and 10,000 centres.
+KEPT_BYTES = 2**31
+# Divided by the least variance it is still a float32.
+FARTHEST = 1e20
 
 
 def measure(
@@ -38,7 +43,7 @@ def measure(
     The definitions follow the authors' code (github.com/marcojira/fld, of 2023), not verified against the paper's text.
     Two differences: features are standardised by the mean and standard deviation of the training originals, where that
     code takes those of the test set, so that the scale does not depend on which slides are held out; and the
-    computation is in float64, where copies are nearer than in float32, and their gap larger.
+    distances are computed in float64, where copies are nearer than in float32, and their gap is larger.
 
     A feature that is constant in the training originals is centred, not scaled. Identical patches give finite numbers,
     as variances are bounded to exp(-40) to exp(20).
@@ -73,50 +78,59 @@ def _standardised(*sets: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy((features - mean) / scale) for features in sets]
 
 
+class _Distances:
+    """Squared distances of points (N, D) from centres (M, D) and from a fit's origin, in blocks (B, M + 1)."""
+
+    def __init__(self, points: torch.Tensor, origin: torch.Tensor, centres: torch.Tensor, keep: bool) -> None:
+        self.count, self.size = points.shape
+        self._points, self._centres = points, centres
+        self._from_origin = ORIGIN_SHRINKAGE * (points - origin).square().sum(1, keepdim=True)
+        self._kept = list(self._made()) if keep else None
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(self._made() if self._kept is None else self._kept)
+
+    def _made(self) -> Iterator[torch.Tensor]:
+        for rows in blocks(self.count, len(self._centres)):
+            found = squared_distances(self._points[rows], self._centres)
+            # Rounded only now, so that small distances are as exact as large ones.
+            yield torch.cat([found, self._from_origin[rows]], 1).clamp_(max=FARTHEST).float()
+
+
 def _fit(centres: torch.Tensor, points: torch.Tensor, gen: np.random.Generator) -> torch.Tensor:
     """Return the log variance of each centre (M,) that makes points (N, D) likeliest.
 
     While it is fitted, the mixture has one more component, at the points' mean and with their distances from it
     shrunk, without which a point far from all centres would rule the fit.
     """
-    points = points[gen.permutation(len(points))]
-    centre_count, size = centres.shape
-    nearest = torch.full((centre_count,), torch.inf, dtype=torch.float64)
-    for rows in blocks(len(points), centre_count):
-        nearest = torch.minimum(nearest, squared_distances(points[rows], centres).amin(0))
-    from_origin = ORIGIN_SHRINKAGE * (points - points.mean(0)).square().sum(1, keepdim=True)
+    keep = len(points) * len(centres) * torch.float32.itemsize <= KEPT_BYTES
+    shuffled, origin = points[gen.permutation(len(points))], points.mean(0)
+    batches = [_Distances(batch, origin, centres, keep) for batch in shuffled.split(BATCH)]
+    nearest = torch.stack([block.amin(0) for batch in batches for block in batch]).amin(0).double()
     # The last of each belongs to the component at the origin.
-    log_variances = torch.cat([((nearest + START_OFFSET) / size).log(), torch.zeros(1, dtype=torch.float64)])
-    log_weights = torch.cat([torch.full_like(nearest, -math.log(centre_count)), torch.zeros(1, dtype=torch.float64)])
+    log_variances = ((nearest + START_OFFSET) / points.shape[1]).log()
+    log_weights = torch.full_like(log_variances, -math.log(len(centres)))
+    log_variances[-1] = log_weights[-1] = 0
     optimiser = torch.optim.Adam([log_variances], LEARNING_RATE)
     for _ in range(EPOCHS):
-        for batch, origin in zip(points.split(BATCH), from_origin.split(BATCH), strict=True):
-            log_variances.grad = _gradient(batch, origin, centres, log_variances, log_weights)
+        for batch in batches:
+            log_variances.grad = _gradient(batch, log_variances, log_weights)
             optimiser.step()
             log_variances.clamp_(*LOG_VARIANCES)
     return log_variances[:-1]
 
 
-def _gradient(
-    points: torch.Tensor,
-    from_origin: torch.Tensor,
-    centres: torch.Tensor,
-    log_variances: torch.Tensor,
-    log_weights: torch.Tensor,
-) -> torch.Tensor:
-    """Return the gradient (M + 1,) of the points' mean nll by the log variances, in closed form: autograd keeps all."""
-    size, found = points.shape[1], torch.zeros_like(log_variances)
-    for rows in blocks(len(points), len(log_variances)):
-        distances = torch.cat([squared_distances(points[rows], centres), from_origin[rows]], 1)
-        scaled = distances.mul_((-log_variances).exp())
-        responsibilities = (log_weights + _log_densities(scaled, log_variances, size)).softmax(1)
-        found -= (responsibilities * scaled.sub_(size)).sum(0) / 2
-    return found / (len(points) * size)
-
-
-def _log_densities(scaled: torch.Tensor, log_variances: torch.Tensor, size: int) -> torch.Tensor:
-    """Return the log densities (N, M) of Gaussians in `size` dimensions at squared distances divided by variances."""
-    return -(scaled + size * (log_variances + math.log(2 * math.pi))) / 2
+def _gradient(distances: _Distances, log_variances: torch.Tensor, log_weights: torch.Tensor) -> torch.Tensor:
+    """Return the gradient (M + 1,) of the mean nll by the log variances, in closed form: autograd keeps too much."""
+    precisions = (-log_variances).exp().float()
+    heights = log_weights - distances.size / 2 * log_variances
+    heights = (heights - heights.max()).float()
+    found = torch.zeros_like(log_variances)
+    for block in distances:
+        scaled = block * precisions
+        responsibilities = torch.add(heights, scaled, alpha=-0.5).softmax(1)
+        found += distances.size * responsibilities.sum(0) - scaled.mul_(responsibilities).sum(0)
+    return found / (2 * distances.count * distances.size)
 
 
 def _nll(points: torch.Tensor, centres: torch.Tensor, log_variances: torch.Tensor) -> float:
@@ -124,5 +138,6 @@ def _nll(points: torch.Tensor, centres: torch.Tensor, log_variances: torch.Tenso
     total = 0.0
     for rows in blocks(len(points), len(centres)):
         scaled = squared_distances(points[rows], centres).mul_((-log_variances).exp())
-        total += float(_log_densities(scaled, log_variances, points.shape[1]).logsumexp(1).sum())
+        log_densities = -(scaled + points.shape[1] * (log_variances + math.log(2 * math.pi))) / 2
+        total += float(log_densities.logsumexp(1).sum())
     return -(total / len(points) - math.log(len(centres))) / points.shape[1]
