@@ -11,6 +11,8 @@ PACKAGES = {
     "slides.labels": "any_overlap",
     "slides.annotations": "asap_xml",
     "precut": "pcam",
+    "evaluation.fidelity": "fd",
+    "evaluation.features": "torchvision",
 }
 
 
