@@ -121,7 +121,7 @@ def test_a_classifier_of_other_images_is_refused(compute: Compute, tmp_path: Pat
         make("classifier", {"weights": tmp_path / "none"}, compute)
 
 
-@pytest.mark.parametrize("size", [24, 64])
+@pytest.mark.parametrize("size", [16, 24, 64])
 def test_torchvision_features_are_torchvisions(compute: Compute, resnet: tuple, size: int) -> None:
     path, network = resnet
     options = {"architecture": "resnet18", "weights": path, "image_size": size}

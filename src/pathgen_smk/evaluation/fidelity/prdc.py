@@ -62,8 +62,8 @@ def _distances(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 def _radii(features: torch.Tensor) -> torch.Tensor:
     """Return the distance (N,) of each row to its 5th nearest other one."""
-    found = []
+    found = torch.empty(len(features))
     for rows in blocks(len(features), len(features)):
         # The nearest is the row itself.
-        found.append(_distances(features[rows], features).kthvalue(NEAREST_K + 1, dim=1).values)
-    return torch.cat(found)
+        found[rows] = _distances(features[rows], features).kthvalue(NEAREST_K + 1, dim=1).values
+    return found
