@@ -12,6 +12,10 @@ PACKAGES = {
     "slides.annotations": "asap_xml",
     "precut": "pcam",
     "evaluation.attacks": "nearest",
+    "evaluation.fidelity": "fd",
+    "evaluation.features": "torchvision",
+    "evaluation.copies": "copy_rate",
+    "evaluation.perturbations": "jpeg",
 }
 
 

@@ -1,4 +1,6 @@
-"""Intervals where observations come in groups: bootstraps of whole slides or patients, and exact binomial limits."""
+"""Intervals: a bootstrap of whole slides, whose patches are not independent, and the exact one of a share."""
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import betaincinv
@@ -7,42 +9,105 @@ from pathgen_smk.errors import InputError
 
 
 def resample_groups(groups: np.ndarray, gen: np.random.Generator) -> np.ndarray:
-    """Return the row numbers of a bootstrap of whole groups: as many are drawn with replacement as there are.
+    """Draw as many groups as there are, with replacement, and return the rows of them all.
 
     Parameters
     ----------
     groups
         (N,) the group (slide, patient) of each row.
     gen
-        What is drawn from.
+        Draws.
 
     Returns
     -------
-    Row numbers, the rows of each drawn group together; their number varies with the sizes of the groups.
+    Row numbers; a group drawn twice has its rows twice, so that their number differs from draw to draw.
+    """
+    return _draw(_members(groups), gen)
+
+
+def slide_bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    groups: np.ndarray,
+    gen: np.random.Generator,
+    replicates: int,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Return the percentile interval of a statistic under resampling of whole groups (Efron and Tibshirani 1993).
+
+    Percentile intervals of few groups are too narrow: with fewer than about 20 slides take them as a lower bound of the
+    uncertainty.
+
+    Parameters
+    ----------
+    statistic
+        Takes row numbers, returns its value for these. A replicate for which it is NaN (one class only, say) is left
+        out.
+    groups
+        (N,) the group (slide, patient) of each row.
+    gen
+        Draws.
+    replicates
+        How often to resample.
+    confidence
+        Of the interval, in (0, 1).
+
+    Returns
+    -------
+    Its lower and upper end; NaN for both with fewer than 2 groups, or where no replicate has a value.
 
     Raises
     ------
     InputError
-        If there are no rows.
+        If `replicates` or `confidence` is out of range.
     """
-    if len(groups) == 0:
-        raise InputError("there is no group to resample")
-    names, code = np.unique(groups, return_inverse=True)
-    rows = np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
-    return np.concatenate([rows[number] for number in gen.integers(len(names), size=len(names))])
+    tail = _tail(confidence)
+    if replicates < 1:
+        raise InputError(f"a bootstrap needs at least 1 replicate, not {replicates}")
+    members = _members(groups)
+    if len(members) < 2:
+        return float("nan"), float("nan")
+    values = np.array([statistic(_draw(members, gen)) for _ in range(replicates)], np.float64)
+    if not len(known := values[~np.isnan(values)]):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a binomial share (Clopper and Pearson 1934, doi 10.1093/biomet/26.4.404).
 
+    It holds for independent trials, such as slides or patients, not for patches. No trials tell nothing: (0, 1).
+
     Raises
     ------
     InputError
-        If there are no trials, or not 0 <= successes <= trials.
+        If not 0 <= successes <= trials, or `confidence` is not in (0, 1).
     """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise InputError(f"{successes} of {trials} is no share to give an interval for")
-    tail = (1 - confidence) / 2
-    low = betaincinv(successes, trials - successes + 1, tail) if successes else 0.0
-    high = betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
-    return float(low), float(high)
+    tail = _tail(confidence)
+    if not 0 <= successes <= trials:
+        raise InputError(f"{successes} successes do not fit {trials} trials")
+    failures = trials - successes
+    low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
+    return low, high
+
+
+def _tail(confidence: float) -> float:
+    """Return the probability beyond each end of an interval."""
+    if not 0 < confidence < 1:
+        raise InputError(f"the confidence of an interval must be between 0 and 1, not {confidence}")
+    return (1 - confidence) / 2
+
+
+def _members(groups: np.ndarray) -> list[np.ndarray]:
+    """Return the row numbers of each group."""
+    if not len(groups):
+        return []
+    _, number = np.unique(groups, return_inverse=True)
+    return np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+
+
+def _draw(members: list[np.ndarray], gen: np.random.Generator) -> np.ndarray:
+    if not members:
+        return np.empty(0, np.int64)
+    return np.concatenate([members[number] for number in gen.integers(len(members), size=len(members))])
