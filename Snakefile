@@ -26,6 +26,7 @@ include: "rules/sampling.smk"
 include: "rules/generators.smk"
 include: "rules/classifiers.smk"
 include: "rules/evaluation.smk"
+include: "rules/audit.smk"
 include: "rules/preflight.smk"
 
 
@@ -46,3 +47,4 @@ rule all:
         expand("<results>/figures/classifiers/{run}.png", run=[run.path for run in EXPERIMENT.runs]),
         "<results>/figures/confusion.png",
         "<results>/provenance.json",
+        "<results>/audit/report.html" if AUDITED_AT_ALL else (),

@@ -28,7 +28,7 @@ from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
 from pathgen_smk.workflow.configuration import check_collection_files, check_config, complete
-from pathgen_smk.workflow.experiment import NO_GENERATOR, Experiment, Run, results_of
+from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM, Experiment, Run, results_of
 from pathgen_smk.workflow.run_lock import lock_results
 from pathgen_smk.workflow.search_path import hand_to_jobs
 from pathgen_smk.workflow.slurm import replace_run, run_name

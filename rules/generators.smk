@@ -35,6 +35,8 @@ rule train_gan:
         amount=EXPERIMENT.gan_amount,
         gan=lambda wildcards: config["generators"][wildcards.generator],
         compute=COMPUTE,
+        name="{generator}",
+        seed=lambda wildcards: int(wildcards.seed),
     script:
         "../src/pathgen_smk/scripts/train_gan.py"
 
@@ -60,6 +62,10 @@ rule generate_patches:
         code=code_of_gan("generate_patches"),
         batch_size=256,
         compute=COMPUTE,
+        name="{generator}",
+        seed=lambda wildcards: int(wildcards.seed),
+        split="{split}",
+        amount=lambda wildcards: int(wildcards.amount),
     script:
         "../src/pathgen_smk/scripts/generate_patches.py"
 

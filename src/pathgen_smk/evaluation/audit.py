@@ -1,16 +1,18 @@
 """What an audit compares: the sets of one class, after checks that they may be compared at all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pathgen_smk import labels, stores
+from pathgen_smk import stores
 from pathgen_smk.errors import InputError
 
 # Names of the sets, beside those of perturbations.
 TRAINING, HELD_OUT, SYNTHETIC = "training", "held-out", "synthetic"
+# Names of controls, likewise: held-out slides in the place of synthetic patches, and a generator of copies.
+POSING, COPYCAT = "held-out posing", "copycat"
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,12 @@ class AuditSet:
     patches
         Their images.
     slides, patients
-        (N,) where they come from; None of patches that come from nobody.
+        (N,) where they come from; empty for patches that come from nobody.
     """
 
     patches: stores.StoredPatches
-    slides: np.ndarray | None = None
-    patients: np.ndarray | None = None
+    slides: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+    patients: np.ndarray = field(default_factory=lambda: np.empty(0, str))
 
 
 def read_sets(
@@ -71,11 +73,11 @@ def check_disjoint(training: AuditSet, control: AuditSet) -> None:
         ("slide", training.slides, control.slides),
         ("patient", training.patients, control.patients),
     ):
-        shared = sorted(set(first if first is not None else ()) & set(second if second is not None else ()))
+        shared = sorted(set(first) & set(second))
         if shared:
             raise InputError(
-                f"the audit's control shares {len(shared)} {what}(s) with the training originals, for example {shared[0]}:"
-                " it would hide that a generator has memorised them; set split.by to patient or slide"
+                f"the audit's control shares {len(shared)} {what}(s) with the training originals, for example "
+                f"{shared[0]}: it would hide that a generator has memorised them; set split.by to patient or slide"
             )
 
 
@@ -109,5 +111,3 @@ def _check_scale(paths: list[Path]) -> None:
             ours, theirs = getattr(known[first], name), getattr(found, name)
             if not (np.isclose(ours, theirs) or (np.isnan(ours) and np.isnan(theirs))):
                 raise InputError(f"stores {first} and {path} cannot be compared: {name} is {ours:g} and {theirs:g}")
-
-

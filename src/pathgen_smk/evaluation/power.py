@@ -1,4 +1,4 @@
-"""What an audit would have found: measures applied to sets in which copies are planted, and to real held-out patches."""
+"""What an audit would have found: measures of sets in which copies are planted, and of real held-out patches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -76,10 +76,10 @@ def false_alarms(
     A row a measure: measure, power (which is the rate of false alarms here) and its 95 % interval (Clopper-Pearson).
     """
     hits = dict.fromkeys(measures, 0)
-    slides = np.unique(held_out.groups)
+    slides = np.unique(held_out.clusters)
     done = replicates if len(slides) >= 4 else 0
     for _ in range(done):
-        posing = np.isin(held_out.groups, gen.permutation(slides)[: len(slides) // 2])
+        posing = np.isin(held_out.clusters, gen.permutation(slides)[: len(slides) // 2])
         fitted = fit_measures(measures, held_out.take(~posing))
         for name, measure in fitted.items():
             hits[name] += measure(held_out.take(posing)).p_value <= false_alarm_rate
@@ -100,15 +100,18 @@ def intervals(
     synthetic patches one by one, are drawn with replacement (percentiles)."""
     drawn: dict[str, dict[str, list[float]]] = {name: {} for name in measures}
     for _ in range(replicates):
-        rows = resample_groups(held_out.groups, gen) if held_out.groups is not None else np.arange(len(held_out))
-        again = held_out.take(rows)
-        if len(np.unique(again.groups)) < 2:
+        again = held_out.take(resample_groups(held_out.clusters, gen))
+        if len(np.unique(again.clusters)) < 2:
             continue
         some = synthetic.take(gen.integers(0, len(synthetic), len(synthetic)))
         for name, measure in fit_measures(measures, again).items():
             for key, value in measure(some).values.items():
                 drawn[name].setdefault(key, []).append(value)
     return {
-        name: {key: tuple(np.nanpercentile(values, [2.5, 97.5])) for key, values in found.items() if np.isfinite(values).any()}
+        name: {
+            key: tuple(np.nanpercentile(values, [2.5, 97.5]))
+            for key, values in found.items()
+            if np.isfinite(values).any()
+        }
         for name, found in drawn.items()
     }

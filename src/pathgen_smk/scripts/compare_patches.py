@@ -79,8 +79,8 @@ def rows_of(nearest: Neighbours, own: Neighbours, cells: np.ndarray) -> pd.DataF
     })  # fmt: skip
 
 
-def _text(slides: np.ndarray | None) -> np.ndarray | str:
-    return "" if slides is None else slides
+def _text(slides: np.ndarray) -> np.ndarray | str:
+    return slides if len(slides) else ""
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ if __name__ == "__main__":
             sources=[Path(path) for path in snakemake.input.originals],
             store=Path(snakemake.output.store),
             shadow=int(snakemake.wildcards.shadow),
-            count=snakemake.params.count,
+            count=snakemake.params.shadows,
             amount=snakemake.params.amount,
             seed=snakemake.params.seed,
         )

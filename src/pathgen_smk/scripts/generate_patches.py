@@ -42,15 +42,11 @@ def main(
 
 if __name__ == "__main__":
     gpus = snakemake.resources.get("gpu", 0)
-    with job(f"generate_patches {snakemake.wildcards.split}-{snakemake.wildcards.amount}", snakemake.log[0], gpus=gpus):
+    settings = {key: snakemake.params[key] for key in ("name", "seed", "split", "amount", "batch_size", "compute")}
+    with job(f"generate_patches {settings['split']}-{settings['amount']}", snakemake.log[0], gpus=gpus):
         main(
             weights={label: Path(snakemake.input[label]) for label in NAMES},
             store=Path(snakemake.output.store),
             originals=Path(snakemake.input.originals),
-            name=snakemake.wildcards.generator,
-            seed=int(snakemake.wildcards.seed),
-            split=snakemake.wildcards.split,
-            amount=int(snakemake.wildcards.amount),
-            batch_size=snakemake.params.batch_size,
-            compute=snakemake.params.compute,
+            **settings,
         )

@@ -29,7 +29,9 @@ def main(*, originals: Path, store: Path, perturbation: str, amount: int, count:
         config_digest=files.digest_of([perturbation, amount, count, seed]),
     )
     gen = rng(seed, "copies", perturbation, "pixels")
-    images = (perturb(image, gen) for image in track(stores.read_images(originals, rows), "copies", len(rows), "patches"))
+    images = (
+        perturb(image, gen) for image in track(stores.read_images(originals, rows), "copies", len(rows), "patches")
+    )
     stores.write_store(store, images, pd.DataFrame({"label": label[rows]}), attributes)
 
 

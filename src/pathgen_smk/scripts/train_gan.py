@@ -82,10 +82,8 @@ def arguments(job: Any, local: dict[Path, Path]) -> dict[str, Any]:
         "running": Path(job.params.running),
         "events": Path(job.params.events),
         "label": job.wildcards.label,
-        "name": job.wildcards.generator,
-        "seed": int(job.wildcards.seed),
         "monitoring": job.config["monitoring"],
-    } | {key: job.params[key] for key in ("amount", "gan", "code", "compute")}
+    } | {key: job.params[key] for key in ("amount", "gan", "code", "compute", "name", "seed")}
 
 
 if __name__ == "__main__":

@@ -20,9 +20,12 @@ from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM
 
 # Names in results/ of the default experiment, which other experiments must not take.
 RESERVED = {
-    "benchmarks", "classifiers", "cohort", "fetched", "figures", "gans", "index", "logs", "patches",
+    "audit", "benchmarks", "classifiers", "cohort", "fetched", "figures", "gans", "index", "logs", "patches",
     "predictions", "qc", "running", "sampling", "slides", "stores", "tensorboard",
 }  # fmt: skip
+# Kinds of features that need options, thus a name in audit.encoders; attacks that need not two shadow generators.
+NEED_OPTIONS = {"timm", "torchvision"}
+SHADOWS_NEEDED = {"nearest": 0, "likelihood_ratio": 4}
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
 
@@ -156,6 +159,7 @@ def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
     if config["experiment"] in RESERVED:
         yield ["experiment"], f"'{config['experiment']}' is a folder of the default experiment; choose another name"
     yield from _arm_mistakes(config["arms"])
+    yield from _audit_mistakes(config["audit"])
     if NO_GENERATOR in config["generators"]:
         yield ["generators", NO_GENERATOR], f"'{NO_GENERATOR}' stands for arms without a generator; choose another name"
     if len(set(config["seeds"])) < len(config["seeds"]):
@@ -184,6 +188,34 @@ def _arm_mistakes(arms: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
                 yield ["arms", arm], f"it has no patches to {split} on"
     if any(arms[ORIGINAL_ARM]["synthetic"].values()):
         yield ["arms", ORIGINAL_ARM, "synthetic"], "the original arm has no synthetic patches"
+
+
+def _audit_mistakes(audit: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
+    known = {"pixels", *audit["encoders"], *(set(plugins.available("evaluation.features")) - NEED_OPTIONS)}
+    for space in audit["spaces"]:
+        if space not in known:
+            yield ["audit", "spaces"], f"there is no '{space}'; choose of {', '.join(sorted(known))}"
+    for key, package in (
+        ("measures", "copies"),
+        ("fidelity", "fidelity"),
+        ("attacks", "attacks"),
+        ("perturbations", "perturbations"),
+    ):
+        for name in audit[key]:
+            if name not in plugins.available(f"evaluation.{package}"):
+                there = ", ".join(plugins.available(f"evaluation.{package}"))
+                yield ["audit", key], f"there is no '{name}'; choose of {there}"
+    for keys, chosen, key in (
+        (["copycat"], audit["copycat"], "perturbations"),
+        (["gate", "power_of"], audit["gate"]["power_of"], "perturbations"),
+        (["gate", "power_at"], audit["gate"]["power_at"], "planted"),
+    ):
+        if chosen not in audit[key]:
+            yield ["audit", *keys], f"{chosen} is not among audit.{key}"
+    for attack in audit["attacks"]:
+        needed = SHADOWS_NEEDED.get(attack, 2)
+        if audit["shadows"] < needed:
+            yield ["audit", "shadows"], f"the attack '{attack}' needs at least {needed}"
 
 
 def _collection_mistakes(source: str, collections: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
@@ -223,6 +255,7 @@ def _unknown_plugins(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
         (["annotations", "format"], "slides.annotations"),
         *((["generators", name, "architecture"], "models.generators") for name in config["generators"]),
         *((["classifiers", name, "architecture"], "models.classifiers") for name in config["classifiers"]),
+        *((["audit", "encoders", name, "kind"], "evaluation.features") for name in config["audit"]["encoders"]),
         *(
             ([section, name, "augmentation"], "training.augmentations")
             for section in ("generators", "classifiers")

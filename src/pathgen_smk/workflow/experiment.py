@@ -147,6 +147,12 @@ class Experiment:
         parts = [part for run in runs for kind, part in self.parts(run, "train").items() if kind == "synthetic"]
         return max(parts, key=lambda part: part[1])[0] if parts else None
 
+    def release(self, generator: str) -> Part:
+        """Return the largest synthetic training store of a generator's first seed, and how many patches it has."""
+        seed = self.config["seeds"][0]
+        runs = [run for run in self.runs if (run.generator, run.seed) == (generator, seed)]
+        return max((self.parts(run, "train").get("synthetic", ("", 0)) for run in runs), key=lambda part: part[1])
+
     def table1_arms(self) -> list[dict[str, Any]]:
         """Return what each arm takes, once for each generator: it does not depend on classifier or seed."""
         arms: dict[str, dict[str, Any]] = {}

@@ -54,6 +54,8 @@ def stages(experiment: Experiment, *, slides: int, units: Sequence[str]) -> list
     """
     results, runs = Path(experiment.results), experiment.runs
     gans = [name for name in experiment.generators for _ in experiment.config["seeds"]]
+    audited = experiment.config["split"]["by"] != "patch"
+    shadows = experiment.generators * experiment.config["audit"]["shadows"] * audited
     synthetic = synthetic_stores(experiment).values()
     gan_rate, gan_basis = _rate(experiment, "gan", results / "gans")
     classifier_rate, classifier_basis = _rate(experiment, "classifier", results / "classifiers")
@@ -71,6 +73,7 @@ def stages(experiment: Experiment, *, slides: int, units: Sequence[str]) -> list
         ]
     found += [
         _stage("train_gan", 2 * len(gans), gan_seconds, gan_basis),
+        _stage("train_shadow", 2 * len(shadows), 2 * sum(map(experiment.gan_images, shadows)) / gan_rate, gan_basis),
         _stage("generate_patches", len(synthetic), generate_seconds, gan_basis),
         _stage("train_classifier", len(runs), classifier_seconds, classifier_basis),
         _stage("predict_patches", len(runs), predict_seconds, classifier_basis),

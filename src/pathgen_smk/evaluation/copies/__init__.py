@@ -1,7 +1,7 @@
 """Does a synthetic set hold copies of training patches? Measures of it, one a module, found by name.
 
-Each has ``fit(held_out)``, which takes the held-out patches and returns a function from a set of patches to a `Finding`.
-The held-out patches, of slides that no generator was trained on, say what is to be expected without copying.
+Each has ``fit(held_out)``, which takes the held-out patches and returns a function from a set of patches to a
+`Finding`. The held-out patches, of slides that no generator was trained on, say what is to be expected without copying.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,6 +43,11 @@ class Compared:
 
     def __len__(self) -> int:
         return len(self.distance)
+
+    @property
+    def clusters(self) -> np.ndarray:
+        """What varies independently, (N,) int: slides, or each patch."""
+        return np.arange(len(self)) if self.groups is None else self.groups
 
     def take(self, rows: np.ndarray) -> "Compared":
         """Return some of the patches, (n,) row numbers or (N,) bool."""
@@ -86,5 +91,7 @@ def fit_measures(names: Sequence[str], held_out: Compared) -> dict[str, Measure]
         If there are too few of these.
     """
     if held_out.groups is None or len(np.unique(held_out.groups)) < 2:
-        raise InputError("the audit's control has patches of fewer than 2 slides: nothing is known of how slides differ")
+        raise InputError(
+            "the audit's control has patches of fewer than 2 slides: nothing is known of how slides differ"
+        )
     return {name: plugins.load("evaluation.copies", name).fit(held_out) for name in names}

@@ -34,10 +34,9 @@ def fit(held_out: Compared) -> Measure:
             return Finding(1.0, {"C_T": np.nan, "farther than held-out": np.nan})
         kept, kept_found = np.isfinite(placed), np.isfinite(placed_found)
         share = float(placed[kept].mean())
-        variance = _variance(placed[kept], held_out.groups[kept] if held_out.groups is not None else None)
-        groups = found.groups[kept_found] if found.groups is not None else None
-        variance += _variance(placed_found[kept_found], groups)
-        slides = 2 if held_out.groups is None else len(np.unique(held_out.groups[kept]))
+        variance = _variance(placed[kept], held_out.clusters[kept])
+        variance += _variance(placed_found[kept_found], found.clusters[kept_found])
+        slides = len(np.unique(held_out.clusters[kept]))
         spread = np.sqrt(variance) if variance > 0 else np.inf
         p_value = float(stats.t.cdf((share - 0.5) / spread, max(slides - 1, 1)))
         return Finding(p_value, {"C_T": float(np.average(z, weights=weights)), "farther than held-out": share})
@@ -54,9 +53,8 @@ def _compare(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray, n
     return float(farther.sum()), farther / len(ours), beyond / len(theirs)
 
 
-def _variance(values: np.ndarray, groups: np.ndarray | None) -> float:
-    """Return the variance of a mean of values (N,) in clusters; None: each is one."""
-    groups = np.arange(len(values)) if groups is None else groups
+def _variance(values: np.ndarray, groups: np.ndarray) -> float:
+    """Return the variance of a mean of values (N,) in clusters."""
     sums = np.bincount(groups, values - values.mean())[np.unique(groups)]
     clusters = len(sums)
     return float((sums**2).sum() / len(values) ** 2 * clusters / (clusters - 1)) if clusters > 1 else np.inf

@@ -6,7 +6,7 @@ from pathgen_smk.evaluation.tail import Tail
 
 def fit(held_out: Compared) -> Measure:
     """Return the measure: P[d(g, T) < tau] / P[d(h, T) < tau] at several tau, and their corrected p-value."""
-    tail = Tail(held_out.distance, held_out.groups)
+    tail = Tail(held_out.distance, held_out.clusters)
 
     def measure(found: Compared) -> Finding:
         p_value, below = tail.test(found.distance, found.groups)

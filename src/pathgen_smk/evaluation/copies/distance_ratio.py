@@ -16,7 +16,7 @@ PUBLISHED_FACTOR = 0.5
 
 def fit(held_out: Compared) -> Measure:
     """Return the measure: the corrected p-value of the ratios' tail, and the share that the published rule suspects."""
-    tail = Tail(_ratio(held_out), held_out.groups)
+    tail = Tail(_ratio(held_out), held_out.clusters)
 
     def measure(found: Compared) -> Finding:
         ratio = _ratio(found)

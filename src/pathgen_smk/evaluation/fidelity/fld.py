@@ -10,6 +10,8 @@ from pathgen_smk.evaluation.fidelity._common import blocks, checked, squared_dis
 
 # All of the authors' code, whose results these choices are part of.
 MOST_CENTRES, BATCH = 10_000, 10_000
+# Of its bootstrap: a fit takes minutes at full size.
+MOST_REPLICATES = 10
 EPOCHS, LEARNING_RATE = 50, 0.5
 ORIGIN_SHRINKAGE = 0.9**2
 START_OFFSET = 1e-3

@@ -1,0 +1,327 @@
+"""How anonymous is a synthetic set? Copies, membership, fidelity, each beside what the audit would have found.
+
+Takes the stores, and the classifier of the original arm for its features.
+Gives <results>/audit/: report.html, audit.csv, outcome.json for a gate, and what these are made of. A release is each
+generator's largest synthetic training store of the first seed.
+"""
+
+AUDIT = config["audit"]
+AUDIT_SEED = config["seeds"][0]
+# Where patches are split, not slides, no control is of other slides than the training originals.
+AUDITED_AT_ALL = bool(EXPERIMENT.generators) and config["split"]["by"] != "patch"
+SHADOWS = range(AUDIT["shadows"])
+SHADOW = "<results>/audit/shadows/{shadow}"
+AUDITED = "<results>/audit/{generator}"
+
+
+wildcard_constraints:
+    shadow="[0-9]+",
+    perturbation="|".join(map(re.escape, AUDIT["perturbations"])),
+    space="|".join(map(re.escape, AUDIT["spaces"])),
+
+
+def release(wildcards):
+    """Return the store of a generator that is audited."""
+    return EXPERIMENT.release(wildcards.generator)[0]
+
+
+def release_amount(wildcards):
+    """Return how many patches it has: a shadow generator draws as many."""
+    return EXPERIMENT.release(wildcards.generator)[1]
+
+
+def kind_of_space(wildcards):
+    """Return the kind of features of a space, and their options but for weights that a rule makes."""
+    encoder = AUDIT["encoders"].get(wildcards.space)
+    # Cells of the space of pixels are those of its principal components.
+    return encoder or {"kind": "pca" if wildcards.space == "pixels" else wildcards.space}
+
+
+def encoder_of_space(wildcards, input):
+    """Return a parameter: the kind of features of a space, and their options."""
+    return kind_of_space(wildcards) | ({"weights": input.weights[0]} if input.weights else {})
+
+
+def weights_of_space(wildcards):
+    """Return the weights of the features of a space, if they have any: the user's, or those of the original arm."""
+    encoder = kind_of_space(wildcards)
+    if encoder["kind"] == "classifier" and "weights" not in encoder:
+        run = next(run for run in EXPERIMENT.runs if run.arm == ORIGINAL_ARM)
+        return [f"<results>/classifiers/{run.path}/classifier.safetensors"]
+    return [encoder["weights"]] if "weights" in encoder else []
+
+
+def code_of_space(script):
+    """Return a parameter: the digest of what a script uses, the space's kind of features included."""
+    return lambda wildcards: code_digest(script, f"evaluation.features.{kind_of_space(wildcards)['kind']}")
+
+
+def code_with(script, package, names):
+    """Return a parameter: the digest of what a script uses, and of these modules of a package."""
+    return code_digest(script, *(f"evaluation.{package}.{name}" for name in names))
+
+
+rule draw_shadow:
+    input:
+        originals=[f"<results>/stores/original/{split}.h5" for split in SPLITS],
+        checked=ancient("<results>/stores/original/disjoint.txt"),
+    output:
+        store=f"{SHADOW}/train.h5",
+    log:
+        "<logs>/draw_shadow/{shadow}.log",
+    benchmark:
+        "<benchmarks>/draw_shadow/{shadow}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_mb(500, 1),
+        runtime=growing(30),
+    params:
+        code=code_digest("draw_shadow"),
+        shadows=AUDIT["shadows"],
+        amount=EXPERIMENT.gan_amount,
+        seed=config["seed"],
+    script:
+        "../src/pathgen_smk/scripts/draw_shadow.py"
+
+
+use rule train_gan as train_shadow with:
+    input:
+        store=f"{SHADOW}/train.h5",
+        checked=ancient("<results>/stores/original/disjoint.txt"),
+    output:
+        generator=f"{SHADOW}/{{generator}}/{{label}}/generator.safetensors",
+        discriminator=f"{SHADOW}/{{generator}}/{{label}}/discriminator.safetensors",
+        history=f"{SHADOW}/{{generator}}/{{label}}/history.csv",
+        samples=f"{SHADOW}/{{generator}}/{{label}}/samples.npz",
+        summary=f"{SHADOW}/{{generator}}/{{label}}/training.json",
+    log:
+        "<logs>/train_shadow/{shadow}/{generator}/{label}.log",
+    benchmark:
+        "<benchmarks>/train_shadow/{shadow}/{generator}/{label}.tsv"
+    params:
+        code=code_of_gan("train_gan", "augmentation"),
+        running=f"{RESULTS}/running/shadow{{shadow}}+{{generator}}+{{label}}",
+        events=f"{RESULTS}/tensorboard/shadows/{{shadow}}/{{generator}}/{{label}}",
+        amount=EXPERIMENT.gan_amount,
+        gan=lambda wildcards: config["generators"][wildcards.generator],
+        compute=COMPUTE,
+        # Not the weights that the audited generator began with.
+        name="{generator}/shadow{shadow}",
+        seed=AUDIT_SEED,
+
+
+use rule generate_patches as generate_shadow with:
+    input:
+        **{label: f"{SHADOW}/{{generator}}/{label}/generator.safetensors" for label in LABELS},
+        originals=ancient("<results>/stores/original/train.h5"),
+    output:
+        store=f"{SHADOW}/{{generator}}/synthetic.h5",
+    log:
+        "<logs>/generate_shadow/{shadow}/{generator}.log",
+    benchmark:
+        "<benchmarks>/generate_shadow/{shadow}/{generator}.tsv"
+    params:
+        code=code_of_gan("generate_patches"),
+        batch_size=256,
+        compute=COMPUTE,
+        name="{generator}/shadow{shadow}",
+        seed=AUDIT_SEED,
+        split="train",
+        amount=release_amount,
+
+
+rule plant_copies:
+    input:
+        originals="<results>/stores/original/train.h5",
+    output:
+        store="<results>/audit/copies/{perturbation}.h5",
+    log:
+        "<logs>/plant_copies/{perturbation}.log",
+    benchmark:
+        "<benchmarks>/plant_copies/{perturbation}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        code=lambda wildcards: code_with("plant_copies", "perturbations", [wildcards.perturbation]),
+        settings={"amount": EXPERIMENT.gan_amount, "count": AUDIT["copies"], "seed": config["seed"]},
+    script:
+        "../src/pathgen_smk/scripts/plant_copies.py"
+
+
+rule compare_patches:
+    input:
+        train="<results>/stores/original/train.h5",
+        control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
+        synthetic=release,
+        copies=[f"<results>/audit/copies/{name}.h5" for name in AUDIT["perturbations"]],
+        weights=weights_of_space,
+    output:
+        table=f"{AUDITED}/{{space}}/compared.parquet",
+    log:
+        "<logs>/compare_patches/{generator}/{space}.log",
+    benchmark:
+        "<benchmarks>/compare_patches/{generator}/{space}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(240),
+        gpu=ONE_GPU,
+    params:
+        code=code_of_space("compare_patches"),
+        amount=EXPERIMENT.gan_amount,
+        perturbations=AUDIT["perturbations"],
+        encoder=encoder_of_space,
+        seed=config["seed"],
+        compute=COMPUTE,
+    script:
+        "../src/pathgen_smk/scripts/compare_patches.py"
+
+
+rule measure_copies:
+    input:
+        table=f"{AUDITED}/{{space}}/compared.parquet",
+    output:
+        csv=f"{AUDITED}/{{space}}/copies.csv",
+    log:
+        "<logs>/measure_copies/{generator}/{space}.log",
+    benchmark:
+        "<benchmarks>/measure_copies/{generator}/{space}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(120),
+    params:
+        code=code_with("measure_copies", "copies", AUDIT["measures"]),
+        settings=some(AUDIT, "measures", "planted", "copycat", "false_alarm_rate", "replicates")
+        | {"seed": config["seed"]},
+    script:
+        "../src/pathgen_smk/scripts/measure_copies.py"
+
+
+rule measure_fidelity:
+    input:
+        train="<results>/stores/original/train.h5",
+        control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
+        synthetic=release,
+        weights=weights_of_space,
+    output:
+        csv=f"{AUDITED}/{{space}}/fidelity.csv",
+    log:
+        "<logs>/measure_fidelity/{generator}/{space}.log",
+    benchmark:
+        "<benchmarks>/measure_fidelity/{generator}/{space}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+        gpu=ONE_GPU,
+    params:
+        code=lambda wildcards: [
+            code_of_space("measure_fidelity")(wildcards),
+            code_with("measure_fidelity", "fidelity", AUDIT["fidelity"]),
+        ],
+        amount=EXPERIMENT.gan_amount,
+        encoder=encoder_of_space,
+        compute=COMPUTE,
+        settings={"metrics": AUDIT["fidelity"], "replicates": AUDIT["replicates"], "seed": config["seed"]},
+    script:
+        "../src/pathgen_smk/scripts/measure_fidelity.py"
+
+
+rule attack_membership:
+    input:
+        train="<results>/stores/original/train.h5",
+        control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
+        synthetic=release,
+        shadow_originals=[f"<results>/audit/shadows/{shadow}/train.h5" for shadow in SHADOWS],
+        shadow_stores=[f"<results>/audit/shadows/{shadow}/{{generator}}/synthetic.h5" for shadow in SHADOWS],
+    output:
+        **{label: f"{AUDITED}/roc-{label}.png" for label in LABELS},
+        csv=f"{AUDITED}/membership.csv",
+    log:
+        "<logs>/attack_membership/{generator}.log",
+    benchmark:
+        "<benchmarks>/attack_membership/{generator}.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: config["compute"]["threads"]
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(240),
+        gpu=ONE_GPU,
+    params:
+        code=code_with("attack_membership", "attacks", AUDIT["attacks"]),
+        amount=EXPERIMENT.gan_amount,
+        compute=COMPUTE,
+        settings=some(AUDIT, "attacks", "replicates") | {"seed": config["seed"]},
+    script:
+        "../src/pathgen_smk/scripts/attack_membership.py"
+
+
+def audit_parts(generator):
+    """Return the files that the report of a generator's release is made of, by name."""
+    folder = f"{RESULTS}/audit/{generator}"
+    parts = {f"copies/{space}": f"{folder}/{space}/copies.csv" for space in AUDIT["spaces"]}
+    # The features of pixels are those of pca.
+    features = [space for space in AUDIT["spaces"] if space != "pixels"]
+    parts |= {f"fidelity/{space}": f"{folder}/{space}/fidelity.csv" for space in features}
+    parts |= {f"roc/{label}": f"{folder}/roc-{label}.png" for label in LABELS}
+    return parts | {"membership": f"{folder}/membership.csv", "compared": f"{folder}/pixels/compared.parquet"}
+
+
+AUDIT_PARTS = {generator: audit_parts(generator) for generator in EXPERIMENT.generators}
+
+
+rule make_audit:
+    input:
+        train="<results>/stores/original/train.h5",
+        control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
+        synthetic=[EXPERIMENT.release(generator)[0] for generator in EXPERIMENT.generators],
+        parts=[path for parts in AUDIT_PARTS.values() for path in parts.values()],
+    output:
+        csv="<results>/audit/audit.csv",
+        outcome="<results>/audit/outcome.json",
+        report=report(
+            "<results>/audit/report.html", caption="../report/audit.rst", category="6 Audit", labels={"file": "audit"}
+        ),
+    log:
+        "<logs>/make_audit.log",
+    benchmark:
+        "<benchmarks>/make_audit.tsv"
+    conda:
+        "../envs/pathgen.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        code=code_digest("make_audit"),
+        amount=EXPERIMENT.gan_amount,
+        parts=AUDIT_PARTS,
+        settings=some(AUDIT, "planted", "false_alarm_rate", "replicates", "gate"),
+    script:
+        "../src/pathgen_smk/scripts/make_audit.py"
+
+
+rule check_release:
+    input:
+        outcome="<results>/audit/outcome.json",
+    log:
+        "<logs>/check_release.log",
+    localrule: True
+    conda:
+        "../envs/pathgen.yaml"
+    script:
+        "../src/pathgen_smk/scripts/check_release.py"

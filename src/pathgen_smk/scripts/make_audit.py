@@ -1,0 +1,100 @@
+"""Gather what the audit measured: one table, conclusions for programs, one page for people."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pathgen_smk import files, labels
+from pathgen_smk.console.job import job
+from pathgen_smk.evaluation import audit, verdict
+from pathgen_smk.evaluation.audit_report import picture, render, section_of
+
+COLUMNS = (
+    "generator", "space", "class", "control", "measure", "quantity", "value", "low", "high", "n_copies", "note",
+)  # fmt: skip
+
+
+def main(
+    *, parts: dict[str, dict[str, Path]], stores: dict, synthetic: dict[str, Path], settings: dict,
+    outputs: dict[str, Path],
+) -> None:  # fmt: skip
+    """Write `outputs`: csv, outcome and report.
+
+    `parts` are the files of each generator, by name: ``copies/pixels``, ``fidelity/pca``, ``membership``, ``compared``
+    and ``roc/normal``. `stores` is what `audit.read_sets` takes but for the `synthetic` stores.
+    """
+    table = pd.concat([rows_of(generator, files_of) for generator, files_of in parts.items()], ignore_index=True)
+    table = table.reindex(columns=list(COLUMNS))
+    gate = {key: settings[key] for key in ("false_alarm_rate", "planted", "gate")}
+    concluded = {name: verdict.conclude(table[table["generator"] == name], **gate) for name in parts}
+    files.write_text(outputs["csv"], table.to_csv(index=False, float_format="%.6g"))
+    passed = all(found["passed"] for found in concluded.values())
+    files.write_json(outputs["outcome"], {"passed": passed, "thresholds": gate, "generators": concluded})
+    releases = []
+    for name, found in concluded.items():
+        known = table[table["generator"] == name]
+        sections = []
+        for label, of_class in enumerate(labels.NAMES):
+            sets = audit.read_sets(**stores, synthetic=synthetic[name], copies={}, label=label)
+            compared = pd.read_parquet(parts[name]["compared"]).query("label == @label")
+            section = section_of(known[known["class"] == of_class], found["classes"][of_class], sets, compared)
+            words = verdict.in_words(of_class, found["classes"][of_class], settings["false_alarm_rate"])
+            sections.append(
+                section | {"name": of_class, "words": words, "roc": picture(parts[name][f"roc/{of_class}"])}
+            )
+        releases.append({"name": name, "passed": found["passed"], "failed": found["failed"], "classes": sections})
+    level = f"{100 * settings['false_alarm_rate']:g} %"
+    files.write_text(outputs["report"], render(releases, level=level, replicates=settings["replicates"]))
+
+
+def rows_of(generator: str, files_of: dict[str, Path]) -> pd.DataFrame:
+    """Return the rows of audit.csv of one generator."""
+    tables = []
+    for name, path in files_of.items():
+        kind, _, space = name.partition("/")
+        if kind in ("copies", "fidelity"):
+            tables.append(pd.read_csv(path, keep_default_na=False, na_values={"value": "", "low": "", "high": ""}))
+            tables[-1] = tables[-1].assign(space=space)
+        elif kind == "membership":
+            tables.append(membership_rows(pd.read_csv(path)).assign(space="pixels"))
+    return pd.concat(tables, ignore_index=True).assign(generator=generator)
+
+
+def membership_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the results of attacks, a row a class, attack and unit, as a row a quantity."""
+    rows = []
+    for record in table.to_dict("records"):
+        row = {str(name): value for name, value in record.items()}
+        head = {"class": row["label"], "control": "", "measure": f"membership: {row['attack']}"}
+        note = f"{row['n_members']} members, {row['n_nonmembers']} others"
+        quantities = [("AUC", "auc", note)]
+        for name in (key for key in row if key.startswith("tpr_at_") and key.count("_") == 2):
+            declined = row[f"{name}_declined"]
+            rate = 100 * float(name.removeprefix("tpr_at_"))
+            quantities.append((f"TPR at {rate:g} %", name, note if pd.isna(declined) else declined))
+        rows += [
+            head | {
+                "quantity": f"{quantity} ({row['unit']})", "value": row[key], "low": row[f"{key}_low"],
+                "high": row[f"{key}_high"], "note": said,
+            }
+            for quantity, key, said in quantities
+        ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    with job("make_audit", snakemake.log[0]):
+        main(
+            parts={
+                generator: {name: Path(path) for name, path in files_of.items()}
+                for generator, files_of in snakemake.params.parts.items()
+            },
+            stores={
+                "train": Path(snakemake.input.train),
+                "amount": snakemake.params.amount,
+                "control": [Path(path) for path in snakemake.input.control],
+            },
+            synthetic=dict(zip(snakemake.params.parts, map(Path, snakemake.input.synthetic), strict=True)),
+            settings=snakemake.params.settings,
+            outputs={key: Path(path) for key, path in snakemake.output.items()},
+        )
