@@ -63,7 +63,7 @@ def read_sets(
     } | {name: AuditSet(_patches([path], label)) for name, path in copies.items()}
     check_disjoint(sets[TRAINING], sets[HELD_OUT])
     _check_synthetic(synthetic)
-    _check_scale([train, *control, synthetic])
+    _check_scale([train, *control, synthetic, *copies.values()])
     return sets
 
 

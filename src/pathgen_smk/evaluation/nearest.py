@@ -86,7 +86,7 @@ class OrientedPixels(Space[Coefficients]):
     """Patches (N, S, S, 3) uint8 by their Pearson correlation r at the best of eight flips and quarter turns.
 
     The distance is ``sqrt(2 - 2 r)``, the Euclidean one of the standardised patches: 0 for a copy, about 1.4 for
-    what is unrelated. A patch of one colour has no correlation, and is unrelated to all.
+    what is unrelated. A patch of one grey value has no correlation, and is unrelated to all.
     """
 
     device: torch.device

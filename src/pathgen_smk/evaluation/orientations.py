@@ -69,7 +69,7 @@ def _fourier() -> np.ndarray:
 
 
 def coefficients(images: np.ndarray, *, device: torch.device, precision: torch.dtype) -> Coefficients:
-    """Return the coefficients of patches, (N, S, S, C) uint8; of a patch of one colour they are 0."""
+    """Return the coefficients of patches, (N, S, S, C) uint8; of a patch of one grey value they are 0."""
     index, weight = _orbits(images.shape[1])
     pixels = torch.from_numpy(index.ravel()).to(device)
     weights, matrix = torch.from_numpy(weight).to(device), torch.from_numpy(_fourier()).to(device)

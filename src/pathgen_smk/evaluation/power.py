@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pathgen_smk.evaluation.copies import Compared, fit_measures
+from pathgen_smk.evaluation.copies import Compared, Finding, fit_measures
 from pathgen_smk.evaluation.resampling import clopper_pearson, resample_groups
 
 # With fewer copies planted, a level is called untestable.
@@ -44,18 +44,19 @@ def planted_power(
 
     Returns
     -------
-    A row a measure: measure, rate, n_copies, power and its 95 % interval (Clopper-Pearson); NaN where untestable.
+    A row a measure: measure, rate, n_copies, power and its 95 % interval (Clopper-Pearson); NaN where untestable, and
+    of a measure that has no test.
     """
     count = round(rate * len(synthetic))
     testable = count >= FEWEST_COPIES
-    hits = dict.fromkeys(measures, 0)
+    hits = dict.fromkeys(measures, 0.0)
     fitted = fit_measures(measures, held_out)
     for _ in range(replicates if testable else 0):
         places = gen.choice(len(synthetic), count, replace=False)
         chosen = copies.take(gen.choice(len(copies), count, replace=count > len(copies)))
         mixed = synthetic.planted(chosen, places)
         for name, measure in fitted.items():
-            hits[name] += measure(mixed).p_value <= false_alarm_rate
+            hits[name] += _found(measure(mixed), false_alarm_rate)
     return [_row(name, hits[name], replicates if testable else 0) | {"rate": rate, "n_copies": count} for name in hits]
 
 
@@ -75,21 +76,26 @@ def false_alarms(
     -------
     A row a measure: measure, power (which is the rate of false alarms here) and its 95 % interval (Clopper-Pearson).
     """
-    hits = dict.fromkeys(measures, 0)
+    hits = dict.fromkeys(measures, 0.0)
     slides = np.unique(held_out.clusters)
     done = replicates if len(slides) >= 4 else 0
     for _ in range(done):
         posing = np.isin(held_out.clusters, gen.permutation(slides)[: len(slides) // 2])
         fitted = fit_measures(measures, held_out.take(~posing))
         for name, measure in fitted.items():
-            hits[name] += measure(held_out.take(posing)).p_value <= false_alarm_rate
+            hits[name] += _found(measure(held_out.take(posing)), false_alarm_rate)
     return [_row(name, hits[name], done) for name in hits]
 
 
-def _row(name: str, hits: int, replicates: int) -> dict[str, Any]:
-    if not replicates:
+def _found(finding: Finding, false_alarm_rate: float) -> float:
+    """Return whether copies are found; NaN where there is no test."""
+    return np.nan if np.isnan(finding.p_value) else float(finding.p_value <= false_alarm_rate)
+
+
+def _row(name: str, hits: float, replicates: int) -> dict[str, Any]:
+    if not replicates or np.isnan(hits):
         return {"measure": name, "power": np.nan, "low": np.nan, "high": np.nan}
-    low, high = clopper_pearson(hits, replicates)
+    low, high = clopper_pearson(int(hits), replicates)
     return {"measure": name, "power": hits / replicates, "low": low, "high": high}
 
 

@@ -2,7 +2,8 @@
 
 Scores are at least 0, and small ones are suspicious. The held-out patches say how small they are without copying. A
 share of patches below a threshold is compared with theirs on the logarithmic scale, its variance taken between slides
-(the infinitesimal jackknife over slides; Kish, "Survey Sampling", 1965, for the design effect), with Student's t.
+(the jackknife that leaves out a slide, since one may hold most patches; Kish, "Survey Sampling", 1965, for the
+design effect), with Student's t.
 """
 
 from dataclasses import dataclass
@@ -52,11 +53,12 @@ def clustered(below: np.ndarray, groups: np.ndarray | None) -> Cluster:
     if groups is None or count == 0 or count == total:
         return Cluster(share, 1.0, count)
     sizes = np.bincount(groups)
-    residuals = (np.bincount(groups, below, len(sizes)) - sizes * share)[sizes > 0]
-    slides = len(residuals)
+    counts, sizes = np.bincount(groups, below, len(sizes))[sizes > 0], sizes[sizes > 0]
+    slides = len(sizes)
     if slides < 2:
         return Cluster(share, np.inf, count)  # nothing is known of how slides differ
-    raw = (residuals**2).sum() * slides / (slides - 1) / (total * share * (1 - share))
+    changes = (sizes * share - counts) / (total - sizes)  # of the share, without one slide each
+    raw = (changes**2).sum() * (slides - 1) / slides / (share * (1 - share) / total)
     return Cluster(share, max(1.0, float(raw * (slides - 1) / stats.chi2.ppf(SAFE, slides - 1))), count)
 
 

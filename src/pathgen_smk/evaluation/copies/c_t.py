@@ -21,24 +21,27 @@ def fit(held_out: Compared) -> Measure:
     def measure(found: Compared) -> Finding:
         z, weights = [], []
         placed = np.full(len(held_out), np.nan)  # of each held-out patch: share of the cell's patches that are farther
-        placed_found = np.full(len(found), np.nan)
+        influence = np.full(len(found), np.nan)  # of each patch on the share, but for a factor
         for cell in np.unique(held_out.cell):
             theirs, ours = np.flatnonzero(held_out.cell == cell), np.flatnonzero(found.cell == cell)
             n, m = len(ours), len(theirs)
             if n < max(FEWEST, SMALLEST_SHARE * len(found)):
                 continue
-            farther, placed[theirs], placed_found[ours] = _compare(found.distance[ours], held_out.distance[theirs])
+            farther, placed[theirs], beyond = _compare(found.distance[ours], held_out.distance[theirs])
+            # Cells count by their held-out patches: where the set has few instead, each of its patches weighs much.
+            influence[ours] = (beyond - beyond.mean()) * m / n
             z.append((farther - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
             weights.append(m)
         if not z:
             return Finding(1.0, {"C_T": np.nan, "farther than held-out": np.nan})
-        kept, kept_found = np.isfinite(placed), np.isfinite(placed_found)
+        kept, kept_found = np.isfinite(placed), np.isfinite(influence)
         share = float(placed[kept].mean())
         variance = _variance(placed[kept], held_out.clusters[kept])
-        variance += _variance(placed_found[kept_found], found.clusters[kept_found])
-        slides = len(np.unique(held_out.clusters[kept]))
+        variance += _variance(influence[kept_found] * kept_found.sum() / kept.sum(), found.clusters[kept_found])
+        sizes = np.unique(held_out.clusters[kept], return_counts=True)[1]
+        degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much (Kish 1965)
         spread = np.sqrt(variance) if variance > 0 else np.inf
-        p_value = float(stats.t.cdf((share - 0.5) / spread, max(slides - 1, 1)))
+        p_value = float(stats.t.cdf((share - 0.5) / spread, max(degrees, 1)))
         return Finding(p_value, {"C_T": float(np.average(z, weights=weights)), "farther than held-out": share})
 
     return measure
@@ -54,7 +57,13 @@ def _compare(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray, n
 
 
 def _variance(values: np.ndarray, groups: np.ndarray) -> float:
-    """Return the variance of a mean of values (N,) in clusters."""
-    sums = np.bincount(groups, values - values.mean())[np.unique(groups)]
-    clusters = len(sums)
-    return float((sums**2).sum() / len(values) ** 2 * clusters / (clusters - 1)) if clusters > 1 else np.inf
+    """Return the variance of a mean of values (N,) in clusters.
+
+    The jackknife's, which leaves out a cluster: the plain sum of squares is too small where one holds most values.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    if len(sizes) < 2:
+        return np.inf
+    changes = np.bincount(numbers, values - values.mean()) / (len(values) - sizes)
+    return float((changes**2).sum() * (len(sizes) - 1) / len(sizes))
