@@ -67,6 +67,7 @@ rule draw_shadow:
         checked=ancient("<results>/stores/original/disjoint.txt"),
     output:
         store=f"{SHADOW}/train.h5",
+        half=f"{SHADOW}/patients.json",
     log:
         "<logs>/draw_shadow/{shadow}.log",
     benchmark:
@@ -245,7 +246,7 @@ rule attack_membership:
         train="<results>/stores/original/train.h5",
         control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
         synthetic=release,
-        shadow_originals=[f"<results>/audit/shadows/{shadow}/train.h5" for shadow in SHADOWS],
+        halves=[f"<results>/audit/shadows/{shadow}/patients.json" for shadow in SHADOWS],
         shadow_stores=[f"<results>/audit/shadows/{shadow}/{{generator}}/synthetic.h5" for shadow in SHADOWS],
     output:
         **{label: f"{AUDITED}/roc-{label}.png" for label in LABELS},

@@ -35,6 +35,7 @@ TINY = {
     },
     "generators": {"dcgan": {"options": {"width": 4}, "epochs": 2, "batch_size": 8, "sample_epochs": [0, 2]}},
     "classifiers": {"two_block_cnn": {"options": {"width": 4, "hidden": [16, 8]}, "epochs": 2, "batch_size": 8}},
+    "audit": {"replicates": 10, "copies": 6, "planted": [0.05, 0.5], "gate": {"power_at": 0.5}},
 }
 
 

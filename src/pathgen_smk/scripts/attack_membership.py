@@ -1,5 +1,6 @@
 """Attack a synthetic set: does it tell which patches, slides and patients its generator was trained on?"""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,16 @@ from pathgen_smk.training import device
 
 
 def main(
-    *, read: dict, shadow_originals: list[Path], shadow_stores: list[Path], attacks: list[str], replicates: int,
+    *, read: dict, halves: list[Path], shadow_stores: list[Path], attacks: list[str], replicates: int,
     seed: int, csv: Path, rocs: dict[str, Path], compute: dict,
 ) -> None:  # fmt: skip
     """Write a row a class, attack and unit (patch, slide, patient), and a picture of ROC curves for each class.
 
-    `read` is what `audit.read_sets` takes. The shadow generators were trained on the `shadow_originals` and drew the
-    `shadow_stores`.
+    `read` is what `audit.read_sets` takes. The shadow generators were trained on the patients that the `halves` list
+    and drew the `shadow_stores`.
     """
     device_used = device.prepare(**compute)
-    inside_shadow = [set(stores.read_table(path)["patient_id"]) for path in shadow_originals]
+    inside_shadow = [json.loads(path.read_text(encoding="utf-8")) for path in halves]
     rows = []
     for label, name in enumerate(labels.NAMES):
         sets = audit.read_sets(**read, copies={}, label=label)
@@ -37,7 +38,7 @@ def main(
             _scores(members, others, target, device_used, f"{name}: {'shadow ' * bool(number)}generator {number}")
             for number, target in enumerate(targets)
         ])  # fmt: skip
-        inside = np.array([np.isin(patients, list(found)) for found in inside_shadow]).reshape(-1, len(patients)).T
+        inside = np.array([np.isin(patients, found) for found in inside_shadow]).reshape(-1, len(patients)).T
         curves = {}
         for attack in attacks:
             module = plugins.load("evaluation.attacks", attack)
@@ -77,7 +78,7 @@ if __name__ == "__main__":
                 "control": [Path(path) for path in snakemake.input.control],
                 "synthetic": Path(snakemake.input.synthetic),
             },
-            shadow_originals=[Path(path) for path in snakemake.input.shadow_originals],
+            halves=[Path(path) for path in snakemake.input.halves],
             shadow_stores=[Path(path) for path in snakemake.input.shadow_stores],
             csv=Path(snakemake.output.csv),
             rocs={label: Path(snakemake.output[label]) for label in labels.NAMES},

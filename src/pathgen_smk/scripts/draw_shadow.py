@@ -10,8 +10,13 @@ from pathgen_smk.console.job import job
 from pathgen_smk.evaluation.shadow import draw_half, halves
 
 
-def main(*, sources: list[Path], store: Path, shadow: int, count: int, amount: int, seed: int) -> None:
-    """Write the originals of the patients in the half of this `shadow`, of `count`: `amount` of them at most."""
+def main(
+    *, sources: list[Path], store: Path, half: Path, shadow: int, count: int, amount: int, seed: int
+) -> None:  # fmt: skip
+    """Write the originals of the patients in the half of this `shadow`, of `count`: `amount` of them at most.
+
+    The file `half` lists these patients, of some of whom there may be no patch among those.
+    """
     tables = [stores.read_table(source) for source in sources]
     table = pd.concat(tables, ignore_index=True)
     patients = np.unique(table["patient_id"])
@@ -31,6 +36,7 @@ def main(*, sources: list[Path], store: Path, shadow: int, count: int, amount: i
         for start in range(0, len(rows), stores.BLOCK):
             writer.extend(patches.read(rows[start : start + stores.BLOCK]))
         writer.finish(table.iloc[rows].reset_index(drop=True), attributes)
+    files.write_json(half, sorted(inside))
 
 
 if __name__ == "__main__":
@@ -38,6 +44,7 @@ if __name__ == "__main__":
         main(
             sources=[Path(path) for path in snakemake.input.originals],
             store=Path(snakemake.output.store),
+            half=Path(snakemake.output.half),
             shadow=int(snakemake.wildcards.shadow),
             count=snakemake.params.shadows,
             amount=snakemake.params.amount,
