@@ -11,7 +11,7 @@ from pathgen_smk import files, labels
 from pathgen_smk.console.job import job
 from pathgen_smk.console.progress import Progress
 from pathgen_smk.evaluation import audit
-from pathgen_smk.evaluation.copies import Compared, fit_measures
+from pathgen_smk.evaluation.copies import Compared, applicable, fit_measures
 from pathgen_smk.evaluation.power import false_alarms, intervals, planted_power
 from pathgen_smk.seeding import rng
 
@@ -20,8 +20,8 @@ NO_CONTROL = ""
 
 
 def main(
-    *, table: Path, csv: Path, measures: list[str], planted: list[float], copycat: str, false_alarm_rate: float,
-    replicates: int, seed: int,
+    *, table: Path, csv: Path, space: str, measures: list[str], planted: list[float], copycat: str,
+    false_alarm_rate: float, replicates: int, seed: int,
 ) -> None:  # fmt: skip
     """Write a row a class, control, measure and quantity: its value, its interval and the p-value of the test."""
     compared = pd.read_parquet(table)
@@ -31,7 +31,11 @@ def main(
     rows = []
     for label, name in enumerate(labels.NAMES):
         sets = {str(key): taken(part) for key, part in compared[compared["label"] == label].groupby("set")}
-        settings = {"measures": measures, "false_alarm_rate": false_alarm_rate, "replicates": replicates}
+        settings = {
+            "measures": applicable(measures, space),
+            "false_alarm_rate": false_alarm_rate,
+            "replicates": replicates,
+        }
         random = partial(rng, seed, "copies", name)
         rows += with_class(name, controls(sets, perturbations, planted, copycat, settings, random, progress.advance))
     files.write_text(csv, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
@@ -99,4 +103,9 @@ def taken(part: pd.DataFrame) -> Compared:
 
 if __name__ == "__main__":
     with job(f"measure_copies {snakemake.wildcards.space}", snakemake.log[0]):
-        main(table=Path(snakemake.input.table), csv=Path(snakemake.output.csv), **snakemake.params.settings)
+        main(
+            table=Path(snakemake.input.table),
+            csv=Path(snakemake.output.csv),
+            space=snakemake.wildcards.space,
+            **snakemake.params.settings,
+        )

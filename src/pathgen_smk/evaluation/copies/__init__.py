@@ -82,6 +82,11 @@ class Finding:
 Measure = Callable[[Compared], Finding]
 
 
+def applicable(names: Sequence[str], space: str) -> list[str]:
+    """Return the measures that mean something in a space: a module may limit itself to its `SPACES`."""
+    return [name for name in names if space in getattr(plugins.load("evaluation.copies", name), "SPACES", (space,))]
+
+
 def fit_measures(names: Sequence[str], held_out: Compared) -> dict[str, Measure]:
     """Return measures by name, with what each needs to know of the held-out patches.
 

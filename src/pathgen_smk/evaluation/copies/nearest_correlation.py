@@ -8,6 +8,9 @@ import numpy as np
 
 from pathgen_smk.evaluation.copies import Compared, Finding, Measure
 
+# Elsewhere distances are not those of standardised patches.
+SPACES = ("pixels",)
+
 
 def fit(held_out: Compared) -> Measure:
     """Return the measure: mean, 99.9 % quantile and maximum of the correlations, of a set and of held-out patches."""

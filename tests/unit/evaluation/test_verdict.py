@@ -1,0 +1,74 @@
+"""What is concluded of an audit's table: copies found or not detected, with which power; never anonymity."""
+
+import pandas as pd
+import pytest
+
+from pathgen_smk.evaluation import verdict
+
+GATE = {"power_of": "exact", "power_at": 0.01, "least_power": 0.9, "most_members": 0.05}
+SETTINGS = {"false_alarm_rate": 0.01, "planted": [0.001, 0.01], "gate": GATE}
+
+
+def table(
+    *, primary: float = 0.5, other: float = 0.5, power: float | None = 1.0, members: float = 0.01
+) -> pd.DataFrame:
+    """Return the rows of an audit of two classes, of which the tumour class has these p-values, power and TPR."""
+    rows = []
+    for name in ("normal", "tumour"):
+        p, q, found = (primary, other, members) if name == "tumour" else (0.5, 0.5, 0.01)
+        rows += [
+            {"class": name, "space": space, "control": "", "measure": measure, "quantity": "p", "value": value}
+            for space, measure, value in (
+                ("pixels", "copy_rate", p),
+                ("pixels", "authpct", q),
+                ("pca", "copy_rate", 0.9),
+                ("pixels", "nearest_correlation", None),
+            )
+        ]
+        rows += [
+            {
+                "class": name, "space": "pixels", "control": "exact", "measure": "copy_rate",
+                "quantity": f"power at {rate} %", "value": value, "low": value, "high": value, "n_copies": count,
+            }
+            for rate, value, count in (("0.1", None, 3), ("1", power, 30))
+        ]  # fmt: skip
+        rows += [
+            {
+                "class": name, "space": "pixels", "control": "", "measure": f"membership: {attack}",
+                "quantity": "TPR at 1 % (patch)", "value": value, "low": value / 2, "high": value * 2,
+            }
+            for attack, value in (("nearest", 0.9), ("calibrated", found))
+        ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_nothing_found_passes_and_is_told_with_its_power() -> None:
+    found = verdict.conclude(table(), **SETTINGS)
+    assert found["passed"] and found["failed"] == []
+    words = verdict.in_words("tumour", found["classes"]["tumour"], 0.01)
+    assert words.startswith("No copies of tumour training patches were detected, by any of 3 tests.")
+    assert "100 % at a rate of 1 %" in words and "untestable" in words and "anonym" not in words
+
+
+def test_the_deciding_test_has_the_whole_false_alarm_rate_and_the_others_share_one() -> None:
+    assert verdict.conclude(table(primary=0.01), **SETTINGS)["classes"]["tumour"]["found_by"] == ["copy_rate in pixels"]
+    assert not verdict.conclude(table(other=0.006), **SETTINGS)["classes"]["tumour"]["copies_found"]
+    found = verdict.conclude(table(other=0.004), **SETTINGS)
+    assert found["classes"]["tumour"]["found_by"] == ["authpct in pixels"]
+    assert found["failed"] == ["tumour: copies found (by authpct in pixels)"]
+    assert verdict.in_words("tumour", found["classes"]["tumour"], 0.01).startswith("Copies found")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"power": 0.5}, "with probability 0.50, less than 0.9"),
+        ({"power": None}, "too few to test"),
+        ({"members": 0.2}, "the attack calibrated finds 20.0 % of the training patches"),
+    ],
+)
+def test_a_weak_audit_or_a_strong_attack_fails_the_gate(change: dict, reason: str) -> None:
+    found = verdict.conclude(table(**change), **SETTINGS)
+    assert not found["passed"]
+    assert any(reason in told for told in found["failed"])
+    assert all("0.9" not in told or "nearest" not in told for told in found["failed"])  # the baseline decides nothing
