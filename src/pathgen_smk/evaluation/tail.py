@@ -17,6 +17,8 @@ TAILS = (0.05, 0.01, 0.001, 0.0001)
 FEWEST = 10
 # Beyond the last threshold: this part of it, where the tail is continued by its power law.
 DEEPER = 0.5
+# Where all scores of the tail are equal its power is infinite.
+LEAST_LOG_FACTOR = -50.0
 # What is estimated from few slides is taken at the safe end of its interval.
 SAFE = 0.1
 SMALLEST_SCORE = 1e-6
@@ -127,7 +129,7 @@ class Tail:
         excess = float(np.log(last.value / ordered[: last.expected.count]).mean())
         degrees = 2 * max(last.expected.effective_count, 0.5)
         power = stats.chi2.ppf(SAFE / 10, degrees) / degrees / max(excess, 1e-9)
-        return Threshold(f"half of {last.name}", last.value * DEEPER, last.expected, power * np.log(DEEPER))
+        return Threshold(f"half of {last.name}", last.value * DEEPER, last.expected, max(power * np.log(DEEPER), LEAST_LOG_FACTOR))
 
     def test(self, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, list[tuple[Cluster, float]]]:
         """Compare a set's scores, (M,), with the tail.
