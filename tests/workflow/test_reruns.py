@@ -15,7 +15,11 @@ def test_second_run_has_nothing_to_do(built: Project) -> None:
 
 def test_learning_rate_of_the_classifier_reruns_its_trainings_and_what_follows(project: Project) -> None:
     project.set("classifiers", "two_block_cnn", "learning_rate", value=0.02)
-    assert project.planned() == {"train_classifier": 3, "plot_classifier": 3, "predict_patches": 3, **TABLES}
+    # The audit compares patches by the classifier's features as well.
+    audit = {"compare_patches": 1, "measure_copies": 1, "measure_fidelity": 1, "make_audit": 1}
+    assert project.planned() == {
+        "train_classifier": 3, "plot_classifier": 3, "predict_patches": 3, **TABLES, **audit
+    }  # fmt: skip
 
 
 def test_epochs_of_the_gan_leave_the_original_arm_alone(project: Project) -> None:

@@ -129,7 +129,9 @@ class Tail:
         excess = float(np.log(last.value / ordered[: last.expected.count]).mean())
         degrees = 2 * max(last.expected.effective_count, 0.5)
         power = stats.chi2.ppf(SAFE / 10, degrees) / degrees / max(excess, 1e-9)
-        return Threshold(f"half of {last.name}", last.value * DEEPER, last.expected, max(power * np.log(DEEPER), LEAST_LOG_FACTOR))
+        return Threshold(
+            f"half of {last.name}", last.value * DEEPER, last.expected, max(power * np.log(DEEPER), LEAST_LOG_FACTOR)
+        )
 
     def test(self, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, list[tuple[Cluster, float]]]:
         """Compare a set's scores, (M,), with the tail.
