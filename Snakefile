@@ -47,4 +47,4 @@ rule all:
         expand("<results>/figures/classifiers/{run}.png", run=[run.path for run in EXPERIMENT.runs]),
         "<results>/figures/confusion.png",
         "<results>/provenance.json",
-        "<results>/audit/report.html" if AUDITED_AT_ALL else (),
+        "<results>/audit/report.html" if EXPERIMENT.audited else (),

@@ -7,8 +7,6 @@ generator's largest synthetic training store of the first seed.
 
 AUDIT = config["audit"]
 AUDIT_SEED = config["seeds"][0]
-# Where patches are split, not slides, no control is of other slides than the training originals.
-AUDITED_AT_ALL = bool(EXPERIMENT.generators) and config["split"]["by"] != "patch"
 SHADOWS = range(AUDIT["shadows"])
 SHADOW = "<results>/audit/shadows/{shadow}"
 AUDITED = "<results>/audit/{generator}"

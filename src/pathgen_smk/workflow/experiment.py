@@ -147,6 +147,11 @@ class Experiment:
         parts = [part for run in runs for kind, part in self.parts(run, "train").items() if kind == "synthetic"]
         return max(parts, key=lambda part: part[1])[0] if parts else None
 
+    @property
+    def audited(self) -> bool:
+        """Whether there is an audit: where patches are split, not slides, no originals are of other slides."""
+        return bool(self.generators) and self.config["split"]["by"] != "patch"
+
     def release(self, generator: str) -> Part:
         """Return the largest synthetic training store of a generator's first seed, and how many patches it has."""
         seed = self.config["seeds"][0]

@@ -54,8 +54,7 @@ def stages(experiment: Experiment, *, slides: int, units: Sequence[str]) -> list
     """
     results, runs = Path(experiment.results), experiment.runs
     gans = [name for name in experiment.generators for _ in experiment.config["seeds"]]
-    audited = experiment.config["split"]["by"] != "patch"
-    shadows = experiment.generators * experiment.config["audit"]["shadows"] * audited
+    shadows = experiment.generators * experiment.config["audit"]["shadows"] * experiment.audited
     synthetic = synthetic_stores(experiment).values()
     gan_rate, gan_basis = _rate(experiment, "gan", results / "gans")
     classifier_rate, classifier_basis = _rate(experiment, "classifier", results / "classifiers")
@@ -121,6 +120,10 @@ def synthetic_stores(experiment: Experiment) -> dict[str, int]:
 def bytes_written(experiment: Experiment) -> int:
     """Return the bytes of all stores that a run writes: originals twice, as cut of the slides and as collected."""
     patches = 2 * sum(experiment.draw_sizes.values()) + sum(synthetic_stores(experiment).values())
+    if experiment.audited:
+        audit = experiment.config["audit"]
+        drawn = [experiment.gan_amount + experiment.release(name)[1] for name in experiment.generators]
+        patches += audit["shadows"] * sum(drawn) + 2 * audit["copies"] * len(audit["perturbations"])
     return patches * 3 * experiment.config["patches"]["output_size"] ** 2
 
 
