@@ -5,59 +5,6 @@ Gives <results>/audit/: report.html, audit.csv, outcome.json for a gate, and wha
 generator's largest synthetic training store of the first seed.
 """
 
-AUDIT = config["audit"]
-AUDIT_SEED = config["seeds"][0]
-SHADOWS = range(AUDIT["shadows"])
-SHADOW = "<results>/audit/shadows/{shadow}"
-AUDITED = "<results>/audit/{generator}"
-
-
-wildcard_constraints:
-    shadow="[0-9]+",
-    perturbation="|".join(map(re.escape, AUDIT["perturbations"])),
-    space="|".join(map(re.escape, AUDIT["spaces"])),
-
-
-def release(wildcards):
-    """Return the store of a generator that is audited."""
-    return EXPERIMENT.release(wildcards.generator)[0]
-
-
-def release_amount(wildcards):
-    """Return how many patches it has: a shadow generator draws as many."""
-    return EXPERIMENT.release(wildcards.generator)[1]
-
-
-def kind_of_space(wildcards):
-    """Return the kind of features of a space, and their options but for weights that a rule makes."""
-    encoder = AUDIT["encoders"].get(wildcards.space)
-    # Cells of the space of pixels are those of its principal components.
-    return encoder or {"kind": "pca" if wildcards.space == "pixels" else wildcards.space}
-
-
-def encoder_of_space(wildcards, input):
-    """Return a parameter: the kind of features of a space, and their options."""
-    return kind_of_space(wildcards) | ({"weights": input.weights[0]} if input.weights else {})
-
-
-def weights_of_space(wildcards):
-    """Return the weights of the features of a space, if they have any: the user's, or those of the original arm."""
-    encoder = kind_of_space(wildcards)
-    if encoder["kind"] == "classifier" and "weights" not in encoder:
-        run = next(run for run in EXPERIMENT.runs if run.arm == ORIGINAL_ARM)
-        return [f"<results>/classifiers/{run.path}/classifier.safetensors"]
-    return [encoder["weights"]] if "weights" in encoder else []
-
-
-def code_of_space(script):
-    """Return a parameter: the digest of what a script uses, the space's kind of features included."""
-    return lambda wildcards: code_digest(script, f"evaluation.features.{kind_of_space(wildcards)['kind']}")
-
-
-def code_with(script, package, names):
-    """Return a parameter: the digest of what a script uses, and of these modules of a package."""
-    return code_digest(script, *(f"evaluation.{package}.{name}" for name in names))
-
 
 rule draw_shadow:
     input:
@@ -267,20 +214,6 @@ rule attack_membership:
         settings=some(AUDIT, "attacks", "replicates") | {"seed": config["seed"]},
     script:
         "../src/pathgen_smk/scripts/attack_membership.py"
-
-
-def audit_parts(generator):
-    """Return the files that the report of a generator's release is made of, by name."""
-    folder = f"{RESULTS}/audit/{generator}"
-    parts = {f"copies/{space}": f"{folder}/{space}/copies.csv" for space in AUDIT["spaces"]}
-    # The features of pixels are those of pca.
-    features = [space for space in AUDIT["spaces"] if space != "pixels"]
-    parts |= {f"fidelity/{space}": f"{folder}/{space}/fidelity.csv" for space in features}
-    parts |= {f"roc/{label}": f"{folder}/roc-{label}.png" for label in LABELS}
-    return parts | {"membership": f"{folder}/membership.csv", "compared": f"{folder}/pixels/compared.parquet"}
-
-
-AUDIT_PARTS = {generator: audit_parts(generator) for generator in EXPERIMENT.generators}
 
 
 rule make_audit:

@@ -99,6 +99,12 @@ FIXED_SPLITS = {name: row.split for name, row in SHEET.items() if row.split} | {
 }
 # The name of the jobs of a run on Slurm, until that has come to its end, see pathgen_smk.workflow.slurm.
 SLURM_NOTE = Path(RESULTS, ".slurm-run")
+# What the audit is asked for; it audits generators of the first seed.
+AUDIT = config["audit"]
+AUDIT_SEED = config["seeds"][0]
+SHADOWS = range(AUDIT["shadows"])
+SHADOW = "<results>/audit/shadows/{shadow}"
+AUDITED = "<results>/audit/{generator}"
 # As the paper numbers them.
 FIGURE_LABELS = {"1": "normal", "2": "tumour"}
 
@@ -114,6 +120,9 @@ wildcard_constraints:
     number="|".join(FIGURE_LABELS),
     amount="[0-9]+",
     seed="[0-9]+",
+    shadow="[0-9]+",
+    perturbation="|".join(map(re.escape, AUDIT["perturbations"])),
+    space="|".join(map(re.escape, AUDIT["spaces"])),
 
 
 def some(settings, *names):
@@ -264,6 +273,61 @@ def counts_of_run(wildcards):
     """Return how many patches a run takes of each store, by split, in the order of the stores."""
     run = EXPERIMENT.run_of(wildcards)
     return {split: [count for _, count in EXPERIMENT.parts(run, split).values()] for split in ("train", "validate")}
+
+
+def release(wildcards):
+    """Return the store of a generator that is audited."""
+    return EXPERIMENT.release(wildcards.generator)[0]
+
+
+def release_amount(wildcards):
+    """Return how many patches it has: a shadow generator draws as many."""
+    return EXPERIMENT.release(wildcards.generator)[1]
+
+
+def kind_of_space(wildcards):
+    """Return the kind of features of a space, and their options but for weights that a rule makes."""
+    encoder = AUDIT["encoders"].get(wildcards.space)
+    # Cells of the space of pixels are those of its principal components.
+    return encoder or {"kind": "pca" if wildcards.space == "pixels" else wildcards.space}
+
+
+def encoder_of_space(wildcards, input):
+    """Return a parameter: the kind of features of a space, and their options."""
+    return kind_of_space(wildcards) | ({"weights": input.weights[0]} if input.weights else {})
+
+
+def weights_of_space(wildcards):
+    """Return the weights of the features of a space, if they have any: the user's, or those of the original arm."""
+    encoder = kind_of_space(wildcards)
+    if encoder["kind"] == "classifier" and "weights" not in encoder:
+        run = next(run for run in EXPERIMENT.runs if run.arm == ORIGINAL_ARM)
+        return [f"<results>/classifiers/{run.path}/classifier.safetensors"]
+    return [encoder["weights"]] if "weights" in encoder else []
+
+
+def code_of_space(script):
+    """Return a parameter: the digest of what a script uses, the space's kind of features included."""
+    return lambda wildcards: code_digest(script, f"evaluation.features.{kind_of_space(wildcards)['kind']}")
+
+
+def code_with(script, package, names):
+    """Return a parameter: the digest of what a script uses, and of these modules of a package."""
+    return code_digest(script, *(f"evaluation.{package}.{name}" for name in names))
+
+
+def audit_parts(generator):
+    """Return the files that the report of a generator's release is made of, by name."""
+    folder = f"{RESULTS}/audit/{generator}"
+    parts = {f"copies/{space}": f"{folder}/{space}/copies.csv" for space in AUDIT["spaces"]}
+    # The features of pixels are those of pca.
+    features = [space for space in AUDIT["spaces"] if space != "pixels"]
+    parts |= {f"fidelity/{space}": f"{folder}/{space}/fidelity.csv" for space in features}
+    parts |= {f"roc/{label}": f"{folder}/roc-{label}.png" for label in LABELS}
+    return parts | {"membership": f"{folder}/membership.csv", "compared": f"{folder}/pixels/compared.parquet"}
+
+
+AUDIT_PARTS = {generator: audit_parts(generator) for generator in EXPERIMENT.generators}
 
 
 onstart:
