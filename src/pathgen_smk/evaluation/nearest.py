@@ -22,7 +22,7 @@ from pathgen_smk.evaluation.orientations import (
 
 Prepared = TypeVar("Prepared")
 # Rows of a set that are held at a time: enough for matrix products to run at the hardware's rate.
-QUERIES, REFERENCES = 2048, 4096
+QUERIES, REFERENCES = 1024, 4096
 # So many more candidates than asked for are compared anew: coarse products may swap near equals.
 SPARE = 3
 PAIRS_AT_ONCE = 256
