@@ -15,7 +15,7 @@ from scipy import stats
 TAILS = (0.05, 0.01, 0.001, 0.0001)
 # No threshold has fewer held-out patches below it.
 FEWEST = 10
-# Beyond the last threshold: this part of it, where the tail is continued by its power law.
+# Deeper than held-out patches go: this part of the first threshold, below which the tail is continued by its power law.
 DEEPER = 0.5
 # Where all scores of the tail are equal its power is infinite.
 LEAST_LOG_FACTOR = -50.0
