@@ -38,7 +38,7 @@ def main(
             _scores(members, others, target, device_used, f"{name}: {'shadow ' * bool(number)}generator {number}")
             for number, target in enumerate(targets)
         ])  # fmt: skip
-        inside = np.array([np.isin(patients, found) for found in inside_shadow]).reshape(-1, len(patients)).T
+        inside = np.array([np.isin(patients, found) for found in inside_shadow], bool).reshape(-1, len(patients)).T
         curves = {}
         for attack in attacks:
             module = plugins.load("evaluation.attacks", attack)

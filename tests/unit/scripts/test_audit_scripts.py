@@ -125,3 +125,12 @@ def test_attacks_see_a_generator_that_gives_back_its_training_set(read: dict, tm
     )  # fmt: skip
     found = pd.read_csv(tmp_path / "membership.csv")
     assert (found["auc"] == 1).all() and len(found) == 2 * 3 * 3
+
+
+def test_without_shadow_generators_the_baseline_attack_is_left(read: dict, tmp_path: Path) -> None:
+    attack_membership.main(
+        read={key: value for key, value in read.items() if key != "copies"}, halves=[], shadow_stores=[],
+        attacks=["nearest"], replicates=10, seed=1, csv=tmp_path / "membership.csv",
+        rocs={name: tmp_path / f"{name}.png" for name in ("normal", "tumour")}, compute=CPU,
+    )  # fmt: skip
+    assert set(pd.read_csv(tmp_path / "membership.csv")["attack"]) == {"nearest"}
