@@ -1,5 +1,6 @@
 """Measure how like the originals a synthetic set is, and how diverse, in one space of features."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,21 +23,28 @@ def main(
 ) -> None:  # fmt: skip
     """Write a row a class and quantity: of the synthetic set, with its interval, and of held-out originals posing."""
     device_used = device.prepare(**compute)
-    progress = Progress("fidelity", len(labels.NAMES) * len(metrics), "metrics")
+    counts = {name: replicates_of(name, replicates) for name in metrics}
+    progress = Progress("fidelity", len(labels.NAMES) * sum(counts.values()), "replicates")
     rows = []
     for label, name in enumerate(labels.NAMES):
         sets = audit.read_sets(**stores, copies={}, label=label)
         _, features = encoded(sets, encoder | {"seed": derive_seed(seed, "features", name)}, device_used)
         for metric in metrics:
             gen = rng(seed, "fidelity", name, metric)
-            rows += [{"class": name, **row} for row in rows_of(metric, sets, features, replicates, gen)]
-            progress.advance()
+            found = rows_of(metric, sets, features, counts[metric], gen, progress.advance)
+            rows += [{"class": name, **row} for row in found]
     files.write_text(csv, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
+
+
+def replicates_of(metric: str, replicates: int) -> int:
+    """Return how often a metric is computed anew for its interval: a slow one sets a limit."""
+    module = plugins.load("evaluation.fidelity", metric)
+    return min(replicates, getattr(module, "MOST_REPLICATES", replicates))
 
 
 def rows_of(
     metric: str, sets: dict[str, audit.AuditSet], features: dict[str, np.ndarray], replicates: int,
-    gen: np.random.Generator,
+    gen: np.random.Generator, advance: Callable[[], None],
 ) -> list[dict]:  # fmt: skip
     """Return the rows of one metric.
 
@@ -48,7 +56,8 @@ def rows_of(
     slides = sets[audit.HELD_OUT].slides
     values = module.measure(training, synthetic, held_out, gen=gen)
     drawn: dict[str, list[float]] = {key: [] for key in values}
-    for _ in range(min(replicates, getattr(module, "MOST_REPLICATES", replicates))):
+    for _ in range(replicates):
+        advance()
         rows = [resample_groups(sets[audit.TRAINING].slides, gen), gen.integers(0, len(synthetic), len(synthetic))]
         rows.append(resample_groups(slides, gen))
         # Of few and unequal slides a draw can have too few patches: it is left out.
