@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from checkout import Project, make_project
@@ -10,10 +11,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("audited"))
-    project.snakemake("results/audit/report.html")
-    return project
+def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the finished tiny experiment, for all tests here."""
+    path = tmp_path_factory.mktemp("audited") / "project"
+    shutil.copytree(built.path, path, symlinks=True)
+    return Project(path)
 
 
 def rows(project: Project) -> list[dict[str, str]]:
