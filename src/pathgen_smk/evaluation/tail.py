@@ -6,6 +6,7 @@ share of patches below a threshold is compared with theirs on the logarithmic sc
 design effect), with Student's t.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,12 @@ from scipy import stats
 TAILS = (0.05, 0.01, 0.001, 0.0001)
 # No threshold has fewer held-out patches below it.
 FEWEST = 10
-# Deeper than held-out patches go: this part of the first threshold, below which the tail is continued by its power law.
-DEEPER = 0.5
-# Where all scores of the tail are equal its power is infinite.
-LEAST_LOG_FACTOR = -50.0
+# Deeper than held-out patches go: parts of the first threshold.
+PARTS = (2, 4, 8, 16)
+# With this probability each of the two bounds on what is expected there is wrong.
+BOUND = 0.0004
+# Where all scores of the tail are alike the power is infinite.
+LEAST_SHARE = 1e-20
 # What is estimated from few slides is taken at the safe end of its interval.
 SAFE = 0.1
 SMALLEST_SCORE = 1e-6
@@ -64,40 +67,73 @@ def clustered(below: np.ndarray, groups: np.ndarray | None) -> Cluster:
     return Cluster(share, max(1.0, float(raw * (slides - 1) / stats.chi2.ppf(SAFE, slides - 1))), count)
 
 
-def compare(expected: Cluster, found: Cluster, *, log_factor: float = 0.0) -> float:
-    """Return the one-sided p-value of `found` having a larger share than `expected` times ``exp(log_factor)``."""
+def compare(expected: Cluster, found: Cluster) -> float:
+    """Return the one-sided p-value of `found` having a larger share than `expected`."""
     if not found.count or not expected.count or not np.isfinite(expected.design_effect):
         return 1.0
-    distance = np.log(found.share / expected.share) - log_factor
     spread = np.sqrt(1 / expected.effective_count + 1 / found.effective_count)
-    return float(stats.t.sf(distance / spread, max(expected.effective_count, 1)))
+    return float(stats.t.sf(np.log(found.share / expected.share) / spread, max(expected.effective_count, 1)))
 
 
-@dataclass(frozen=True)
-class Threshold:
+class Threshold(ABC):
     """One place of the tail.
 
     Attributes
     ----------
     name
-        ``1 %`` and so on: the share of held-out patches that is asked to lie below it; ``half of ...`` is deeper.
+        ``1 %`` and so on: the share of held-out patches that is asked to lie below it; ``1/2 of ...`` is deeper.
     value
         The score.
-    expected
-        The held-out patches below it, or below the threshold that it is half of.
-    log_factor
-        Logarithm of how many of `expected` are left at it, at most.
+    expected_share
+        Of the held-out patches below it; of a deeper one, at most.
     """
 
     name: str
     value: float
+    expected_share: float
+
+    @abstractmethod
+    def p_value(self, found: Cluster) -> float:
+        """Return the one-sided p-value of a set of which so many patches lie below it."""
+
+
+@dataclass(frozen=True)
+class Counted(Threshold):
+    """A threshold with held-out patches below it: `expected`."""
+
+    name: str
+    value: float
     expected: Cluster
-    log_factor: float = 0.0
 
     @property
-    def expected_share(self) -> float:
+    def expected_share(self) -> float:  # type: ignore[override]
         """Of the held-out patches."""
-        return self.expected.share * float(np.exp(self.log_factor))
+        return self.expected.share
+
+    def p_value(self, found: Cluster) -> float:
+        """Return the p-value of a larger share."""
+        return compare(self.expected, found)
+
+
+@dataclass(frozen=True)
+class Extrapolated(Threshold):
+    """A threshold deeper than held-out patches go, below which at most `expected_share` of them are expected.
+
+    That share is a bound that holds but with a probability of twice `BOUND`, which is added to the p-value (Berger and
+    Boos 1994, doi 10.1080/01621459.1994.10476836).
+    """
+
+    name: str
+    value: float
+    expected_share: float
+
+    def p_value(self, found: Cluster) -> float:
+        """Return the p-value of a larger share."""
+        if not found.count:
+            return 1.0
+        total = round(found.count / found.share / found.design_effect)
+        beyond = stats.binom.sf(np.ceil(found.effective_count) - 1, total, self.expected_share)
+        return float(min(1.0, 2 * BOUND + beyond))
 
 
 class Tail:
@@ -117,21 +153,11 @@ class Tail:
         names: dict[int, str] = {}
         for share in TAILS:
             names.setdefault(min(max(round(share * len(scores)), FEWEST), len(scores)), f"{100 * share:g} %")
-        self.thresholds = [
-            Threshold(name, float(ordered[count - 1]), clustered(scores <= ordered[count - 1], groups))
+        counted = [
+            Counted(name, float(ordered[count - 1]), clustered(scores <= ordered[count - 1], groups))
             for count, name in names.items()
         ]
-        self.thresholds.append(self._deeper(ordered))
-
-    def _deeper(self, ordered: np.ndarray) -> Threshold:
-        last = self.thresholds[0]
-        # Hill's estimate of the power with which the tail vanishes (doi 10.1214/aos/1176343247), at its safe end.
-        excess = float(np.log(last.value / ordered[: last.expected.count]).mean())
-        degrees = 2 * max(last.expected.effective_count, 0.5)
-        power = stats.chi2.ppf(SAFE / 10, degrees) / degrees / max(excess, 1e-9)
-        return Threshold(
-            f"half of {last.name}", last.value * DEEPER, last.expected, max(power * np.log(DEEPER), LEAST_LOG_FACTOR)
-        )
+        self.thresholds: list[Threshold] = [*counted, *_deeper(counted[0], scores, groups)]
 
     def test(self, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, list[tuple[Cluster, float]]]:
         """Compare a set's scores, (M,), with the tail.
@@ -144,5 +170,43 @@ class Tail:
         found = []
         for threshold in self.thresholds:
             cluster = clustered(scores <= threshold.value, groups)
-            found.append((cluster, compare(threshold.expected, cluster, log_factor=threshold.log_factor)))
+            found.append((cluster, threshold.p_value(cluster)))
         return min(1.0, len(found) * min(p for _, p in found)), found
+
+
+def _deeper(first: Counted, scores: np.ndarray, groups: np.ndarray) -> list[Threshold]:
+    """Return thresholds at parts of the first one, below which its share goes on to shrink by a power law."""
+    power = _least_power(first.value, scores, groups)
+    share = _largest_share(first.expected)
+    return [
+        Extrapolated(f"1/{part} of {first.name}", first.value / part, max(share * part**-power, LEAST_SHARE))
+        for part in PARTS
+    ]
+
+
+def _largest_share(cluster: Cluster) -> float:
+    """Return the upper bound of a share."""
+    if not cluster.count or not np.isfinite(cluster.design_effect):
+        return 1.0
+    count = cluster.effective_count
+    return float(min(1.0, cluster.share * np.exp(min(stats.t.isf(BOUND, max(count, 1)) / np.sqrt(count), 50))))
+
+
+def _least_power(threshold: float, scores: np.ndarray, groups: np.ndarray) -> float:
+    """Return the lower bound of the power with which the tail below a threshold vanishes.
+
+    Hill's estimate (doi 10.1214/aos/1176343247), with the jackknife's standard error over slides.
+    """
+    below = scores <= threshold
+    numbers = np.unique(groups[below], return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    if len(sizes) < 2:
+        return 0.0
+    sums = np.bincount(numbers, np.log(threshold / scores[below]))
+    excess = sums.sum() / sizes.sum()
+    changes = (sums - excess * sizes) / (sizes.sum() - sizes)
+    spread = np.sqrt((changes**2).sum() * (len(sizes) - 1) / len(sizes))
+    # Not less than what independent patches would have.
+    spread = max(spread, excess / np.sqrt(sizes.sum()), SMALLEST_SCORE)
+    degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much
+    return float(1 / (excess + stats.t.isf(BOUND, max(degrees, 1)) * spread))
