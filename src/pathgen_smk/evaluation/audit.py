@@ -8,6 +8,7 @@ import pandas as pd
 
 from pathgen_smk import stores
 from pathgen_smk.errors import InputError
+from pathgen_smk.evaluation.nearest import Rows
 
 # Names of the sets, beside those of perturbations.
 TRAINING, HELD_OUT, SYNTHETIC = "training", "held-out", "synthetic"
@@ -30,6 +31,11 @@ class AuditSet:
     patches: stores.StoredPatches
     slides: np.ndarray = field(default_factory=lambda: np.empty(0, str))
     patients: np.ndarray = field(default_factory=lambda: np.empty(0, str))
+
+    @property
+    def rows(self) -> Rows:
+        """The images, as they are compared."""
+        return Rows(len(self.patches.labels), self.patches.read)
 
 
 def read_sets(
@@ -59,8 +65,8 @@ def read_sets(
     sets = {
         TRAINING: _originals([train], label, amount),
         HELD_OUT: _originals(control, label),
-        SYNTHETIC: AuditSet(_patches([synthetic], label)),
-    } | {name: AuditSet(_patches([path], label)) for name, path in copies.items()}
+        SYNTHETIC: AuditSet(patches_of([synthetic], label)),
+    } | {name: AuditSet(patches_of([path], label)) for name, path in copies.items()}
     check_disjoint(sets[TRAINING], sets[HELD_OUT])
     _check_synthetic(synthetic)
     _check_scale([train, *control, synthetic, *copies.values()])
@@ -81,7 +87,8 @@ def check_disjoint(training: AuditSet, control: AuditSet) -> None:
             )
 
 
-def _patches(paths: list[Path], label: int, amount: int | None = None) -> stores.StoredPatches:
+def patches_of(paths: list[Path], label: int, amount: int | None = None) -> stores.StoredPatches:
+    """Return the patches of a class in stores, of the first `amount` of each; None: of all."""
     return stores.StoredPatches([(path, amount or len(stores.read_table(path))) for path in paths], label=label)
 
 
@@ -94,7 +101,7 @@ def _originals(paths: list[Path], label: int, amount: int | None = None) -> Audi
         tables.append(table.iloc[:amount])
     table = pd.concat(tables)
     table = table[table["label"] == label]
-    patches = _patches(paths, label, amount)
+    patches = patches_of(paths, label, amount)
     return AuditSet(patches, table["slide_id"].to_numpy(str), table["patient_id"].to_numpy(str))
 
 

@@ -73,6 +73,19 @@ def slide_bootstrap(
     return float(low), float(high)
 
 
+def jackknife_variance(values: np.ndarray, groups: np.ndarray) -> float:
+    """Return the variance of the mean of values (N,) in groups (N,), by leaving out one group at a time.
+
+    A plain sum of squares over groups is too small where one holds most values. Infinite with fewer than 2 groups.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    if len(sizes) < 2:
+        return float("inf")
+    changes = np.bincount(numbers, values - values.mean()) / (len(values) - sizes)
+    return float((changes**2).sum() * (len(sizes) - 1) / len(sizes))
+
+
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the exact interval of a binomial share (Clopper and Pearson 1934, doi 10.1093/biomet/26.4.404).
 

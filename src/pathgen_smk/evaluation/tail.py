@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from pathgen_smk.evaluation.resampling import jackknife_variance
+
 # Shares of the held-out patches that lie below the thresholds.
 TAILS = (0.05, 0.01, 0.001, 0.0001)
 # No threshold has fewer held-out patches below it.
@@ -57,13 +59,10 @@ def clustered(below: np.ndarray, groups: np.ndarray | None) -> Cluster:
     share = count / total
     if groups is None or count == 0 or count == total:
         return Cluster(share, 1.0, count)
-    sizes = np.bincount(groups)
-    counts, sizes = np.bincount(groups, below, len(sizes))[sizes > 0], sizes[sizes > 0]
-    slides = len(sizes)
+    slides = len(np.unique(groups))
     if slides < 2:
         return Cluster(share, np.inf, count)  # nothing is known of how slides differ
-    changes = (sizes * share - counts) / (total - sizes)  # of the share, without one slide each
-    raw = (changes**2).sum() * (slides - 1) / slides / (share * (1 - share) / total)
+    raw = jackknife_variance(below, groups) / (share * (1 - share) / total)
     return Cluster(share, max(1.0, float(raw * (slides - 1) / stats.chi2.ppf(SAFE, slides - 1))), count)
 
 
@@ -198,14 +197,12 @@ def _least_power(threshold: float, scores: np.ndarray, groups: np.ndarray) -> fl
     Hill's estimate (doi 10.1214/aos/1176343247), with the jackknife's standard error over slides.
     """
     below = scores <= threshold
-    numbers = np.unique(groups[below], return_inverse=True)[1]
-    sizes = np.bincount(numbers)
+    sizes = np.unique(groups[below], return_counts=True)[1]
     if len(sizes) < 2:
         return 0.0
-    sums = np.bincount(numbers, np.log(threshold / scores[below]))
-    excess = sums.sum() / sizes.sum()
-    changes = (sums - excess * sizes) / (sizes.sum() - sizes)
-    spread = np.sqrt((changes**2).sum() * (len(sizes) - 1) / len(sizes))
+    excesses = np.log(threshold / scores[below])
+    excess = excesses.mean()
+    spread = np.sqrt(jackknife_variance(excesses, groups[below]))
     # Not less than what independent patches would have.
     spread = max(spread, excess / np.sqrt(sizes.sum()), SMALLEST_SCORE)
     degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pathgen_smk import files, labels, plugins, stores
+from pathgen_smk import files, labels, plugins
 from pathgen_smk.console.job import job
 from pathgen_smk.evaluation import audit, figures, membership
-from pathgen_smk.evaluation.nearest import OrientedPixels, Rows, find_nearest
+from pathgen_smk.evaluation.nearest import OrientedPixels, find_nearest
 from pathgen_smk.seeding import rng
 from pathgen_smk.training import device
 
@@ -33,7 +33,7 @@ def main(
             np.concatenate([getattr(members, what), getattr(others, what)]) for what in ("slides", "patients")
         )
         member = np.arange(len(slides)) < len(members.slides)
-        targets = [sets[audit.SYNTHETIC].patches, *(_patches(path, label) for path in shadow_stores)]
+        targets = [sets[audit.SYNTHETIC], *(audit.AuditSet(audit.patches_of([path], label)) for path in shadow_stores)]
         scores = np.stack([
             _scores(members, others, target, device_used, f"{name}: {'shadow ' * bool(number)}generator {number}")
             for number, target in enumerate(targets)
@@ -52,18 +52,13 @@ def main(
     files.write_text(csv, pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
 
 
-def _patches(path: Path, label: int) -> stores.StoredPatches:
-    return stores.StoredPatches([(path, len(stores.read_table(path)))], label=label)
-
-
 def _scores(
-    members: audit.AuditSet, others: audit.AuditSet, target: stores.StoredPatches, compute: device.Compute, task: str
+    members: audit.AuditSet, others: audit.AuditSet, target: audit.AuditSet, compute: device.Compute, task: str
 ) -> np.ndarray:
     """Return the score of each real patch, (N,): the negative distance to its nearest synthetic one."""
     space = OrientedPixels(compute.device, compute.precision)
-    drawn = Rows(len(target.labels), target.read)
     return -np.concatenate([
-        find_nearest(Rows(len(one.patches.labels), one.patches.read), drawn, space, task=task).distance[:, 0]
+        find_nearest(one.rows, target.rows, space, task=task).distance[:, 0]
         for one in (members, others)
     ])  # fmt: skip
 

@@ -1,6 +1,5 @@
 """Compare synthetic, held-out and copied patches with the training originals, in one space: each one's nearest."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from pathgen_smk.evaluation.nearest import Features, Neighbours, OrientedPixels,
 from pathgen_smk.seeding import derive_seed
 from pathgen_smk.training import device
 
-logger = logging.getLogger("pathgen_smk")
 PIXELS = "pixels"
 # Held-out patches in a cell of the space, on average; and how many cells there are at most.
 PATCHES_A_CELL, MOST_CELLS = 50, 20
@@ -33,7 +31,7 @@ def main(*, stores: dict, space: str, encoder: dict, seed: int, table: Path, com
         rows, features = encoded(sets, encoder | {"seed": derive_seed(seed, "features", name)}, device_used)
         metric: Space = Features(device_used.device)
         if space == PIXELS:
-            rows = {key: Rows(len(one.patches.labels), one.patches.read) for key, one in sets.items()}
+            rows = {key: one.rows for key, one in sets.items()}
             metric = OrientedPixels(device_used.device, device_used.precision)
         cells = cells_of(features, derive_seed(seed, "cells", name))
         own = find_nearest(

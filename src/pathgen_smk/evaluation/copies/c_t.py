@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from pathgen_smk.evaluation.copies import Compared, Finding, Measure
+from pathgen_smk.evaluation.resampling import jackknife_variance
 
 # Cells with fewer patches than this share of the set are left out, as in the paper's code.
 SMALLEST_SHARE, FEWEST = 0.005, 5
@@ -36,8 +37,10 @@ def fit(held_out: Compared) -> Measure:
             return Finding(1.0, {"C_T": np.nan, "farther than held-out": np.nan})
         kept, kept_found = np.isfinite(placed), np.isfinite(influence)
         share = float(placed[kept].mean())
-        variance = _variance(placed[kept], held_out.clusters[kept])
-        variance += _variance(influence[kept_found] * kept_found.sum() / kept.sum(), found.clusters[kept_found])
+        variance = jackknife_variance(placed[kept], held_out.clusters[kept])
+        variance += jackknife_variance(
+            influence[kept_found] * kept_found.sum() / kept.sum(), found.clusters[kept_found]
+        )
         sizes = np.unique(held_out.clusters[kept], return_counts=True)[1]
         degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much (Kish 1965)
         spread = np.sqrt(variance) if variance > 0 else np.inf
@@ -54,16 +57,3 @@ def _compare(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, np.ndarray, n
     farther = len(ours) - nearer
     beyond = (np.searchsorted(ordered_theirs, ours, "left") + np.searchsorted(ordered_theirs, ours, "right")) / 2
     return float(farther.sum()), farther / len(ours), beyond / len(theirs)
-
-
-def _variance(values: np.ndarray, groups: np.ndarray) -> float:
-    """Return the variance of a mean of values (N,) in clusters.
-
-    The jackknife's, which leaves out a cluster: the plain sum of squares is too small where one holds most values.
-    """
-    numbers = np.unique(groups, return_inverse=True)[1]
-    sizes = np.bincount(numbers)
-    if len(sizes) < 2:
-        return np.inf
-    changes = np.bincount(numbers, values - values.mean()) / (len(values) - sizes)
-    return float((changes**2).sum() * (len(sizes) - 1) / len(sizes))
