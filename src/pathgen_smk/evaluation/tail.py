@@ -1,16 +1,18 @@
 """Are more of one set's scores extreme than of another's, whose patches come in clusters, the slides?
 
-Scores are at least 0, and small ones are suspicious. The held-out patches say how small they are without copying. A
-share of patches below a threshold is compared with theirs on the logarithmic scale, its variance taken between slides
-(the jackknife that leaves out a slide, since one may hold most patches; Kish, "Survey Sampling", 1965, for the
-design effect), with Student's t.
+Scores are at least 0, and small ones are suspicious. The held-out patches say how small they are without copying: which
+share of them lies below a threshold, and how surely that is known, on the logarithmic scale and with Student's t, the
+variance taken between slides (the jackknife that leaves out a slide, since one may hold most patches; Kish, "Survey
+Sampling", 1965, for the design effect). Below thresholds that no held-out patch reaches the share goes on to shrink by
+a power law (Weissman 1978, doi 10.1080/01621459.1978.10480104), whose exponent is as uncertain. The p-value is how
+often so many patches of the other set would lie below, on average over what the share may be: a predictive one (Box
+1980, doi 10.2307/2982063).
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from pathgen_smk.evaluation.resampling import jackknife_variance
 
@@ -20,13 +22,12 @@ TAILS = (0.05, 0.01, 0.001, 0.0001)
 FEWEST = 10
 # Deeper than held-out patches go: parts of the first threshold.
 PARTS = (2, 4, 8, 16)
-# With this probability each of the two bounds on what is expected there is wrong.
-BOUND = 0.0004
-# Where all scores of the tail are alike the power is infinite.
-LEAST_SHARE = 1e-20
 # What is estimated from few slides is taken at the safe end of its interval.
 SAFE = 0.1
 SMALLEST_SCORE = 1e-6
+# Student's t is integrated at these probabilities, as fine in its tails as in the middle, with these weights.
+PROBABILITIES = special.expit(np.linspace(-14, 14, 113))
+WEIGHTS = PROBABILITIES * (1 - PROBABILITIES) / (PROBABILITIES * (1 - PROBABILITIES)).sum()
 
 
 @dataclass(frozen=True)
@@ -35,46 +36,61 @@ class Cluster:
 
     Attributes
     ----------
-    share
+    count
+        Of patches below the threshold.
+    total
         Of all patches.
     design_effect
         By how much the variance of `share` between slides exceeds that of independent patches; at least 1.
-    count
-        Of patches below the threshold.
     """
 
-    share: float
-    design_effect: float
     count: int
+    total: int
+    design_effect: float = 1.0
+
+    @property
+    def share(self) -> float:
+        """Of patches below the threshold."""
+        return self.count / self.total
 
     @property
     def effective_count(self) -> float:
         """As many independent patches below the threshold would say as much."""
         return self.count / self.design_effect
 
+    @property
+    def likely_shares(self) -> np.ndarray:
+        """What the share may be in other slides like these, at each of `PROBABILITIES`; 1 if nothing is known."""
+        if not self.effective_count:
+            return np.ones(len(PROBABILITIES))
+        deviation = stats.t.ppf(PROBABILITIES, max(self.effective_count, 1)) / np.sqrt(self.effective_count)
+        return np.minimum(1, self.share * _exp(deviation))
+
 
 def clustered(below: np.ndarray, groups: np.ndarray | None) -> Cluster:
     """Count patches below a threshold, (N,) bool, of slides numbered by `groups`, (N,); None: independent patches."""
     total, count = len(below), int(below.sum())
-    share = count / total
     if groups is None or count == 0 or count == total:
-        return Cluster(share, 1.0, count)
+        return Cluster(count, total)
     slides = len(np.unique(groups))
     if slides < 2:
-        return Cluster(share, np.inf, count)  # nothing is known of how slides differ
+        return Cluster(count, total, np.inf)  # nothing is known of how slides differ
+    share = count / total
     raw = jackknife_variance(below, groups) / (share * (1 - share) / total)
-    return Cluster(share, max(1.0, float(raw * (slides - 1) / stats.chi2.ppf(SAFE, slides - 1))), count)
+    return Cluster(count, total, max(1.0, float(raw * (slides - 1) / stats.chi2.ppf(SAFE, slides - 1))))
 
 
-def compare(expected: Cluster, found: Cluster) -> float:
-    """Return the one-sided p-value of `found` having a larger share than `expected`."""
-    if not found.count or not expected.count or not np.isfinite(expected.design_effect):
+def p_value(likely_shares: np.ndarray, found: Cluster) -> float:
+    """Return how often so many patches as `found`, or more, lie below where these shares are likely: one-sided."""
+    if not found.effective_count:
         return 1.0
-    spread = np.sqrt(1 / expected.effective_count + 1 / found.effective_count)
-    return float(stats.t.sf(np.log(found.share / expected.share) / spread, max(expected.effective_count, 1)))
+    total = max(round(found.total / found.design_effect), 1)
+    count = min(max(int(found.effective_count), 1), total)
+    return float(WEIGHTS @ special.bdtrc(count - 1, total, likely_shares))
 
 
-class Threshold(ABC):
+@dataclass(frozen=True)
+class Threshold:
     """One place of the tail.
 
     Attributes
@@ -83,56 +99,18 @@ class Threshold(ABC):
         ``1 %`` and so on: the share of held-out patches that is asked to lie below it; ``1/2 of ...`` is deeper.
     value
         The score.
-    expected_share
-        Of the held-out patches below it; of a deeper one, at most.
+    likely_shares
+        Of honest patches below it, as of `Cluster`.
     """
 
     name: str
     value: float
-    expected_share: float
-
-    @abstractmethod
-    def p_value(self, found: Cluster) -> float:
-        """Return the one-sided p-value of a set of which so many patches lie below it."""
-
-
-@dataclass(frozen=True)
-class Counted(Threshold):
-    """A threshold with held-out patches below it: `expected`."""
-
-    name: str
-    value: float
-    expected: Cluster
+    likely_shares: np.ndarray
 
     @property
-    def expected_share(self) -> float:  # type: ignore[override]
-        """Of the held-out patches."""
-        return self.expected.share
-
-    def p_value(self, found: Cluster) -> float:
-        """Return the p-value of a larger share."""
-        return compare(self.expected, found)
-
-
-@dataclass(frozen=True)
-class Extrapolated(Threshold):
-    """A threshold deeper than held-out patches go, below which at most `expected_share` of them are expected.
-
-    That share is a bound that holds but with a probability of twice `BOUND`, which is added to the p-value (Berger and
-    Boos 1994, doi 10.1080/01621459.1994.10476836).
-    """
-
-    name: str
-    value: float
-    expected_share: float
-
-    def p_value(self, found: Cluster) -> float:
-        """Return the p-value of a larger share."""
-        if not found.count:
-            return 1.0
-        total = round(found.count / found.share / found.design_effect)
-        beyond = stats.binom.sf(np.ceil(found.effective_count) - 1, total, self.expected_share)
-        return float(min(1.0, 2 * BOUND + beyond))
+    def expected_share(self) -> float:
+        """The median of what is likely."""
+        return float(self.likely_shares[len(PROBABILITIES) // 2])
 
 
 class Tail:
@@ -152,11 +130,17 @@ class Tail:
         names: dict[int, str] = {}
         for share in TAILS:
             names.setdefault(min(max(round(share * len(scores)), FEWEST), len(scores)), f"{100 * share:g} %")
-        counted = [
-            Counted(name, float(ordered[count - 1]), clustered(scores <= ordered[count - 1], groups))
-            for count, name in names.items()
-        ]
-        self.thresholds: list[Threshold] = [*counted, *_deeper(counted[0], scores, groups)]
+        self.thresholds = []
+        for count, name in names.items():
+            value = float(ordered[count - 1])
+            self.thresholds.append(Threshold(name, value, clustered(scores <= value, groups).likely_shares))
+        first = self.thresholds[0]
+        below = scores <= first.value
+        for part in PARTS:
+            vanishing = _likely_vanishing(part, np.log(first.value / scores[below]), groups[below])
+            # Both may be wrong in the same direction: a slide that is nearer to the training patches is so throughout.
+            shares = first.likely_shares * vanishing
+            self.thresholds.append(Threshold(f"1/{part} of {first.name}", first.value / part, shares))
 
     def test(self, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, list[tuple[Cluster, float]]]:
         """Compare a set's scores, (M,), with the tail.
@@ -169,41 +153,26 @@ class Tail:
         found = []
         for threshold in self.thresholds:
             cluster = clustered(scores <= threshold.value, groups)
-            found.append((cluster, threshold.p_value(cluster)))
+            found.append((cluster, p_value(threshold.likely_shares, cluster)))
         return min(1.0, len(found) * min(p for _, p in found)), found
 
 
-def _deeper(first: Counted, scores: np.ndarray, groups: np.ndarray) -> list[Threshold]:
-    """Return thresholds at parts of the first one, below which its share goes on to shrink by a power law."""
-    power = _least_power(first.value, scores, groups)
-    share = _largest_share(first.expected)
-    return [
-        Extrapolated(f"1/{part} of {first.name}", first.value / part, max(share * part**-power, LEAST_SHARE))
-        for part in PARTS
-    ]
+def _likely_vanishing(part: int, excesses: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return how much of a tail is left at a part of its threshold, at each of `PROBABILITIES`.
 
-
-def _largest_share(cluster: Cluster) -> float:
-    """Return the upper bound of a share."""
-    if not cluster.count or not np.isfinite(cluster.design_effect):
-        return 1.0
-    count = cluster.effective_count
-    return float(min(1.0, cluster.share * np.exp(min(stats.t.isf(BOUND, max(count, 1)) / np.sqrt(count), 50))))
-
-
-def _least_power(threshold: float, scores: np.ndarray, groups: np.ndarray) -> float:
-    """Return the lower bound of the power with which the tail below a threshold vanishes.
-
-    Hill's estimate (doi 10.1214/aos/1176343247), with the jackknife's standard error over slides.
+    The mean of the excesses, the logarithms of the threshold over scores below it, is the inverse of the power law's
+    exponent (Hill 1975, doi 10.1214/aos/1176343247); its standard error is the jackknife's over slides.
     """
-    below = scores <= threshold
-    sizes = np.unique(groups[below], return_counts=True)[1]
+    sizes = np.unique(groups, return_counts=True)[1]
     if len(sizes) < 2:
-        return 0.0
-    excesses = np.log(threshold / scores[below])
-    excess = excesses.mean()
-    spread = np.sqrt(jackknife_variance(excesses, groups[below]))
-    # Not less than what independent patches would have.
-    spread = max(spread, excess / np.sqrt(sizes.sum()), SMALLEST_SCORE)
+        return np.ones(len(PROBABILITIES))
+    mean = excesses.mean()
+    # Not less than what independent patches would have, nor nothing where all are alike.
+    spread = max(np.sqrt(jackknife_variance(excesses, groups)), mean / np.sqrt(len(excesses)), SMALLEST_SCORE)
     degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much
-    return float(1 / (excess + stats.t.isf(BOUND, max(degrees, 1)) * spread))
+    likely = mean + stats.t.ppf(PROBABILITIES, max(degrees, 1)) * spread
+    return _exp(-np.log(part) / np.maximum(likely, SMALLEST_SCORE))
+
+
+def _exp(values: np.ndarray) -> np.ndarray:
+    return np.exp(np.clip(values, -500, 500))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pathgen_smk.evaluation.tail import FEWEST, PARTS, Cluster, Tail, clustered, compare
+from pathgen_smk.evaluation.tail import FEWEST, PARTS, PROBABILITIES, Cluster, Tail, clustered, p_value
 
 SLIDES, PER_SLIDE = 40, 50
 GROUPS = np.arange(SLIDES).repeat(PER_SLIDE)
@@ -19,6 +19,11 @@ def scores(gen: np.random.Generator, sd: float, *, slides: bool = True) -> np.nd
     return np.exp(0.3 * (own + sd * shared))
 
 
+def compare(expected: Cluster, found: Cluster) -> float:
+    """Return the p-value of one set's count where another's is what is known."""
+    return p_value(expected.likely_shares, found)
+
+
 @pytest.fixture
 def gen() -> np.random.Generator:
     return np.random.default_rng(1)
@@ -26,10 +31,10 @@ def gen() -> np.random.Generator:
 
 def test_independent_patches_count_as_such() -> None:
     below = np.arange(200) < 30
-    assert clustered(below, None) == Cluster(0.15, 1.0, 30)
+    assert clustered(below, None) == Cluster(30, 200)
     assert clustered(below, None).effective_count == 30
-    assert clustered(below & False, np.arange(200)) == Cluster(0.0, 1.0, 0)
-    assert clustered(below | True, np.arange(200)) == Cluster(1.0, 1.0, 200)
+    assert clustered(below & False, np.arange(200)) == Cluster(0, 200)
+    assert clustered(below | True, np.arange(200)) == Cluster(200, 200)
 
 
 def test_whole_slides_below_count_as_slides() -> None:
@@ -59,25 +64,25 @@ def test_one_slide_says_nothing() -> None:
     below = np.arange(100) < 10
     lone = clustered(below, np.zeros(100, int))
     assert lone.effective_count == 0
-    assert compare(lone, Cluster(0.9, 1.0, 900)) == 1
+    assert compare(lone, Cluster(900, 1000)) == pytest.approx(1)
 
 
 def test_the_p_value_of_independent_shares_is_near_the_exact_one(gen) -> None:
     """Against Fisher's, for counts as a tail has them; never half as large, which would be too bold."""
     for expected, found in ((10, 20), (20, 20), (20, 35), (100, 130), (100, 160), (10, 40)):
-        ours = compare(Cluster(expected / 2000, 1.0, expected), Cluster(found / 2000, 1.0, found))
+        ours = compare(Cluster(expected, 2000), Cluster(found, 2000))
         exact = stats.fisher_exact([[found, 2000 - found], [expected, 2000 - expected]], "greater").pvalue
         assert 0.5 * exact < ours < max(12 * exact, 0.01)
-    assert compare(Cluster(0.01, 1.0, 20), Cluster(0.01, 1.0, 20)) == pytest.approx(0.5)
-    assert compare(Cluster(0.01, 1.0, 20), Cluster(0.0, 1.0, 0)) == 1
-    assert compare(Cluster(0.0, 1.0, 0), Cluster(0.5, 1.0, 20)) == 1
+    assert 0.5 < compare(Cluster(20, 2000), Cluster(20, 2000)) < 0.6
+    assert compare(Cluster(20, 2000), Cluster(0, 2000)) == 1
+    assert compare(Cluster(0, 2000), Cluster(20, 40)) == pytest.approx(1)
 
 
 def test_more_is_expected_less_often_and_clusters_say_less() -> None:
-    expected = Cluster(0.01, 1.0, 20)
-    p_values = [compare(expected, Cluster(count / 2000, 1.0, count)) for count in (10, 20, 30, 60)]
+    expected = Cluster(20, 2000)
+    p_values = [compare(expected, Cluster(count, 2000)) for count in (10, 20, 30, 60)]
     assert p_values == sorted(p_values, reverse=True)
-    assert compare(expected, Cluster(0.03, 4.0, 60)) > compare(expected, Cluster(0.03, 1.0, 60))
+    assert compare(expected, Cluster(60, 2000, 4.0)) > compare(expected, Cluster(60, 2000))
 
 
 def test_thresholds_are_quantiles_of_held_out_scores(gen) -> None:
@@ -86,19 +91,30 @@ def test_thresholds_are_quantiles_of_held_out_scores(gen) -> None:
     assert [one.name for one in tail.thresholds] == ["5 %", "1 %", "0.1 %", "0.01 %", *DEEPER]
     ordered = np.sort(values)
     for threshold, count in zip(tail.thresholds, (5000, 1000, 100, 10), strict=False):
-        assert threshold.value == ordered[count - 1] and threshold.expected.count == count
-        assert threshold.expected_share == count / 100_000
+        assert threshold.value == ordered[count - 1]
+        assert threshold.expected_share == pytest.approx(count / 100_000)
     for part, threshold in zip(PARTS, tail.thresholds[4:], strict=True):
         assert threshold.value == tail.thresholds[0].value / part
-        assert 0 < threshold.expected_share < 0.06
+        # Nothing is below 1; the power law, fitted above, says that very little is.
+        assert 0 < threshold.expected_share < 1e-9
+        assert (np.diff(threshold.likely_shares) >= 0).all() and threshold.likely_shares.max() <= 1
+
+
+def test_a_power_law_is_continued_as_it_is(gen) -> None:
+    """Of scores whose distribution function is x to the power of 3, an eighth as many are below half of a threshold."""
+    tail = Tail(gen.random(200_000) ** (1 / 3), np.arange(200_000) % 50)
+    for part, threshold in zip(PARTS, tail.thresholds[4:], strict=True):
+        assert threshold.expected_share == pytest.approx(0.05 * part**-3, rel=0.1)
+        low, high = np.interp([0.025, 0.975], PROBABILITIES, threshold.likely_shares)
+        assert low < 0.05 * part**-3 < high
 
 
 def test_no_threshold_has_few_held_out_patches_below_it(gen) -> None:
     few = Tail(gen.uniform(1, 2, 300), np.arange(300) % 5)
     assert [one.name for one in few.thresholds] == ["5 %", "1 %", *DEEPER]
-    assert [one.expected.count for one in few.thresholds[:2]] == [15, FEWEST]
+    assert [one.expected_share for one in few.thresholds[:2]] == pytest.approx([15 / 300, FEWEST / 300])
     very_few = Tail(gen.uniform(1, 2, 6), np.arange(6) % 3)
-    assert very_few.thresholds[0].expected.share == 1
+    assert very_few.thresholds[0].expected_share == 1
     assert very_few.test(np.full(20, 0.1))[0] <= 1
 
 

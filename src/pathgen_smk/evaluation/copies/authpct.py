@@ -6,7 +6,7 @@ A patch is authentic if it is farther from its nearest training patch than that 
 import numpy as np
 
 from pathgen_smk.evaluation.copies import Compared, Finding, Measure
-from pathgen_smk.evaluation.tail import clustered, compare
+from pathgen_smk.evaluation.tail import clustered, p_value
 
 
 def fit(held_out: Compared) -> Measure:
@@ -16,7 +16,7 @@ def fit(held_out: Compared) -> Measure:
     def measure(found: Compared) -> Finding:
         share = clustered(_copied(found), found.groups)
         values = {"authentic": 1 - share.share, "authentic held-out": 1 - expected.share}
-        return Finding(compare(expected, share), values)
+        return Finding(p_value(expected.likely_shares, share), values)
 
     return measure
 
