@@ -242,7 +242,7 @@ rule make_audit:
         code=code_digest("make_audit"),
         amount=EXPERIMENT.gan_amount,
         parts=AUDIT_PARTS,
-        settings=some(AUDIT, "planted", "false_alarm_rate", "replicates", "gate"),
+        settings=some(AUDIT, "false_alarm_rate", "replicates", "gate"),
     script:
         "../src/pathgen_smk/scripts/make_audit.py"
 

@@ -38,7 +38,18 @@ def test_the_table_holds_every_measure_and_control(audited: Project) -> None:
     assert {row["space"] for row in found} == {"pixels", "pca", "classifier"}
     controls = {"", "copycat", "held-out posing", "exact", "flipped", "jpeg", "stain", "noise", "combined"}
     assert {row["control"] for row in found} == controls
-    measures = {"copy_rate", "distance_ratio", "authpct", "c_t", "nearest_correlation", "fd", "kd", "prdc", "fld"}
+    measures = {
+        "neighbour_ratio",
+        "copy_rate",
+        "distance_ratio",
+        "authpct",
+        "c_t",
+        "nearest_correlation",
+        "fd",
+        "kd",
+        "prdc",
+        "fld",
+    }
     attacks = {f"membership: {name}" for name in ("nearest", "calibrated", "rmia")}
     assert {row["measure"] for row in found} == measures | attacks
     # A handful of non-members is too few for a rate of 0.1 %, and the table says so.

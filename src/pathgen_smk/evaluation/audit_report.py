@@ -39,7 +39,8 @@ def render(releases: list[dict[str, Any]], *, level: str, replicates: int) -> st
         loader=PackageLoader("pathgen_smk", "evaluation"), autoescape=select_autoescape(default=True)
     )
     template = environment.get_template("audit_report.html.j2")
-    return template.render(releases=releases, threats=THREATS, level=level, replicates=replicates)
+    deciding = " in ".join(reversed(verdict.PRIMARY))
+    return template.render(releases=releases, threats=THREATS, level=level, replicates=replicates, deciding=deciding)
 
 
 def picture(content: np.ndarray | Path) -> str:
@@ -92,7 +93,7 @@ def section_of(
         f" originals, {len(held_out.patches.labels):,} held-out originals of {len(np.unique(held_out.slides))} slides."
     )
     return {
-        "copies_found": found["copies_found"],
+        "suspected": found["copies_found"] or bool(found["nearer_by"]),
         "counts": counts,
         "tests": tests_table(table),
         "power": power_table(found["power"]),
@@ -139,7 +140,9 @@ def _power_text(found: dict[str, float | None]) -> str:
 def alarms_of(table: pd.DataFrame) -> str:
     """Return how often real patches that posed as synthetic were called copies."""
     rows = table[
-        (table["control"] == audit.POSING) & (table["quantity"] == "share found") & (table["space"] == "pixels")
+        (table["control"] == audit.POSING)
+        & (table["quantity"] == "share found")
+        & (table["space"] == verdict.PRIMARY[0])
     ]
     rows = rows[rows["measure"] == verdict.PRIMARY[1]]
     if not len(rows) or rows["value"].isna().all():

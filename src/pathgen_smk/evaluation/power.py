@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pathgen_smk.evaluation.copies import Compared, Finding, fit_measures
-from pathgen_smk.evaluation.resampling import clopper_pearson, resample_groups
+from pathgen_smk.evaluation.resampling import clopper_pearson, percentiles, resample_groups
 
 # With fewer copies planted, a level is called untestable.
 FEWEST_COPIES = 5
@@ -104,20 +104,12 @@ def intervals(
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the 95 % bootstrap interval of each value of each measure: whole slides of the held-out patches, and
     synthetic patches one by one, are drawn with replacement (percentiles)."""
-    drawn: dict[str, dict[str, list[float]]] = {name: {} for name in measures}
+    drawn: dict[str, list[dict[str, float]]] = {name: [] for name in measures}
     for _ in range(replicates):
         again = held_out.take(resample_groups(held_out.clusters, gen))
         if len(np.unique(again.clusters)) < 2:
             continue
         some = synthetic.take(gen.integers(0, len(synthetic), len(synthetic)))
         for name, measure in fit_measures(measures, again).items():
-            for key, value in measure(some).values.items():
-                drawn[name].setdefault(key, []).append(value)
-    return {
-        name: {
-            key: tuple(np.nanpercentile(values, [2.5, 97.5]))
-            for key, values in found.items()
-            if np.isfinite(values).any()
-        }
-        for name, found in drawn.items()
-    }
+            drawn[name].append(measure(some).values)
+    return {name: percentiles(found) for name, found in drawn.items()}

@@ -1,6 +1,6 @@
 """Intervals: a bootstrap of whole slides, whose patches are not independent, and the exact one of a share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import betaincinv
@@ -60,17 +60,26 @@ def slide_bootstrap(
     InputError
         If `replicates` or `confidence` is out of range.
     """
-    tail = _tail(confidence)
     if replicates < 1:
         raise InputError(f"a bootstrap needs at least 1 replicate, not {replicates}")
     members = _members(groups)
-    if len(members) < 2:
-        return float("nan"), float("nan")
-    values = np.array([statistic(_draw(members, gen)) for _ in range(replicates)], np.float64)
-    if not len(known := values[~np.isnan(values)]):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
+    enough = len(members) >= 2
+    draws = [{"value": statistic(_draw(members, gen))} for _ in range(replicates if enough else 0)]
+    return percentiles(draws, confidence).get("value", (float("nan"), float("nan")))
+
+
+def percentiles(draws: Sequence[dict[str, float]], confidence: float = 0.95) -> dict[str, tuple[float, float]]:
+    """Return the percentile interval of each of the values that replicates have, by name.
+
+    Values that are not finite are left out, and so is a name that no replicate has one for.
+    """
+    tail = _tail(confidence)
+    known: dict[str, list[float]] = {}
+    for draw in draws:
+        for name, value in draw.items():
+            if np.isfinite(value):
+                known.setdefault(name, []).append(value)
+    return {name: tuple(np.quantile(values, [tail, 1 - tail]).tolist()) for name, values in known.items()}
 
 
 def jackknife_variance(values: np.ndarray, groups: np.ndarray) -> float:

@@ -6,35 +6,41 @@ import numpy as np
 import pandas as pd
 
 from pathgen_smk import labels
+from pathgen_smk.evaluation.copies import COPIES, claim_of
 
 # The test that decides, at the full rate of false alarms; the others share one such rate among them.
-PRIMARY = ("pixels", "copy_rate")
+PRIMARY = ("pixels", "neighbour_ratio")
 # The attack that needs no reference, which the calibrated ones must beat.
 BASELINE = "nearest"
 FALSE_POSITIVES = 0.01
 
 
-def conclude(table: pd.DataFrame, *, false_alarm_rate: float, planted: list[float], gate: dict[str, Any]) -> dict:
+def conclude(table: pd.DataFrame, *, false_alarm_rate: float, gate: dict[str, Any]) -> dict:
     """Return what is concluded of one generator's release, as plain values.
 
     Parameters
     ----------
     table
         Its rows of audit.csv.
-    false_alarm_rate, planted, gate
+    false_alarm_rate, gate
         As in the config's section on the audit.
 
     Returns
     -------
-    `passed`, with `failed`: why not; and for each of `classes`: `copies_found`, `found_by`, `tests` (how many),
-    `smallest_p`, `power` (of the deciding test, by perturbation and rate: value, low, high, n_copies), `membership` (of
-    the strongest calibrated attack).
+    `passed`, with `failed`: why not; and for each of `classes`: `copies_found`, with the tests they were `found_by`;
+    `nearer_by`, the tests that found patches nearer to the training patches than held-out ones are, which copies are
+    one reason for; `tests` (how many), `smallest_p`, `power` (of the deciding test, by perturbation and rate: value,
+    low, high, n_copies), `membership` (of the strongest calibrated attack).
     """
     classes = {name: _class(table[table["class"] == name], false_alarm_rate) for name in labels.NAMES}
     failed = []
     for name, found in classes.items():
         if found["copies_found"]:
             failed.append(f"{name}: copies found (by {', '.join(found['found_by'])})")
+        elif found["nearer_by"] and not gate["allow_nearness"]:
+            failed.append(
+                f"{name}: nearer to training patches than held-out ones are (by {', '.join(found['nearer_by'])})"
+            )
         power = found["power"].get(gate["power_of"], {}).get(f"{100 * gate['power_at']:g} %")
         if power is None or power["value"] is None:
             failed.append(f"{name}: {100 * gate['power_at']:g} % of copies are too few to test")
@@ -58,14 +64,17 @@ def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
     others = max(int((~primary).sum()), 1)
     level = np.where(primary, false_alarm_rate, false_alarm_rate / others)
     found = tests[tests["value"] <= level]
+    by = {f"{row.measure} in {row.space}": claim_of(str(row.measure)) for row in found.itertuples()}
+    copies = [name for name, claim in by.items() if claim == COPIES]
     power = table[table["quantity"].str.startswith("power at ") & (table["space"] == PRIMARY[0])]
     by_perturbation: dict[str, dict[str, dict]] = {}
     for row in power[power["measure"] == PRIMARY[1]].to_dict("records"):
         rate = row["quantity"].removeprefix("power at ")
         by_perturbation.setdefault(row["control"], {})[rate] = _plain(row, "value", "low", "high", "n_copies")
     return {
-        "copies_found": len(found) > 0,
-        "found_by": [f"{row.measure} in {row.space}" for row in found.itertuples()],
+        "copies_found": bool(copies),
+        "found_by": copies,
+        "nearer_by": [name for name in by if name not in copies],
         "tests": len(tests),
         "smallest_p": _number(tests["value"].min()),
         "power": by_perturbation,
@@ -102,8 +111,16 @@ def in_words(name: str, found: dict[str, Any], false_alarm_rate: float) -> str:
 def _of_copies(name: str, found: dict[str, Any]) -> str:
     if found["copies_found"]:
         by = ", ".join(found["found_by"])
-        return f"Copies found: more {name} patches are near training patches than held-out ones explain ({by})."
-    return f"No copies of {name} training patches were detected, by any of {found['tests']} tests."
+        return (
+            f"Copies found: more {name} patches are near to a single training patch than held-out ones explain ({by})."
+        )
+    told = f"No copies of single {name} training patches were detected, by {found['tests']} tests."
+    if found["nearer_by"]:
+        told += (
+            f" But the patches are nearer to training patches than held-out ones are ({', '.join(found['nearer_by'])}):"
+            " blur and little variety do that, and so does learning many training patches too well. Look at the pairs."
+        )
+    return told
 
 
 def _of_power(found: dict[str, Any], false_alarm_rate: float) -> str:

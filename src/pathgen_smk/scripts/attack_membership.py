@@ -10,24 +10,25 @@ from pathgen_smk import files, labels, plugins
 from pathgen_smk.console.job import job
 from pathgen_smk.evaluation import audit, figures, membership
 from pathgen_smk.evaluation.nearest import OrientedPixels, find_nearest
+from pathgen_smk.scripts._audited import stores_of
 from pathgen_smk.seeding import rng
 from pathgen_smk.training import device
 
 
 def main(
-    *, read: dict, halves: list[Path], shadow_stores: list[Path], attacks: list[str], replicates: int,
+    *, stores: dict, halves: list[Path], shadow_stores: list[Path], attacks: list[str], replicates: int,
     seed: int, csv: Path, rocs: dict[str, Path], compute: dict,
 ) -> None:  # fmt: skip
     """Write a row a class, attack and unit (patch, slide, patient), and a picture of ROC curves for each class.
 
-    `read` is what `audit.read_sets` takes. The shadow generators were trained on the patients that the `halves` list
+    `stores` is what `audit.read_sets` takes. The shadow generators were trained on the patients that the `halves` list
     and drew the `shadow_stores`.
     """
     device_used = device.prepare(**compute)
     inside_shadow = [json.loads(path.read_text(encoding="utf-8")) for path in halves]
     rows = []
     for label, name in enumerate(labels.NAMES):
-        sets = audit.read_sets(**read, copies={}, label=label)
+        sets = audit.read_sets(**stores, label=label)
         members, others = sets[audit.TRAINING], sets[audit.HELD_OUT]
         slides, patients = (
             np.concatenate([getattr(members, what), getattr(others, what)]) for what in ("slides", "patients")
@@ -67,12 +68,7 @@ if __name__ == "__main__":
     gpus = snakemake.resources.get("gpu", 0)
     with job(f"attack_membership {snakemake.wildcards.generator}", snakemake.log[0], gpus=gpus):
         main(
-            read={
-                "train": Path(snakemake.input.train),
-                "amount": snakemake.params.amount,
-                "control": [Path(path) for path in snakemake.input.control],
-                "synthetic": Path(snakemake.input.synthetic),
-            },
+            stores=stores_of(snakemake, snakemake.input.synthetic),
             halves=[Path(path) for path in snakemake.input.halves],
             shadow_stores=[Path(path) for path in snakemake.input.shadow_stores],
             csv=Path(snakemake.output.csv),

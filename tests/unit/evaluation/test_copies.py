@@ -1,5 +1,7 @@
 """Measures of copies, against direct computations of their published formulas and SciPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -24,13 +26,14 @@ def clean(gen: np.random.Generator, *, slides: bool, count: int = SLIDES * PER_S
     distance = np.exp(0.1 * (gen.normal(size=count) + sd * shared))
     own = distance * np.exp(-0.1 + 0.11 * gen.normal(size=count))
     surroundings = own * gen.uniform(1.05, 1.3, count)
-    return Compared(distance, own, surroundings, gen.integers(0, 6, count), groups if slides else None)
+    neighbours = distance * gen.uniform(1.02, 1.2, count)
+    return Compared(distance, own, surroundings, neighbours, gen.integers(0, 6, count), groups if slides else None)
 
 
 def copies(gen: np.random.Generator, count: int) -> Compared:
     """Return nearly exact copies of training patches."""
     others = clean(gen, slides=False, count=count)
-    return Compared(np.full(count, 1e-3), others.own, others.surroundings, others.cell)
+    return Compared(np.full(count, 1e-3), others.own, others.surroundings, others.neighbours, others.cell)
 
 
 def measured(name: str, held_out: Compared, found: Compared) -> Finding:
@@ -38,7 +41,7 @@ def measured(name: str, held_out: Compared, found: Compared) -> Finding:
 
 
 def test_all_measures_are_there_and_give_numbers(gen) -> None:
-    assert MEASURES == ["authpct", "c_t", "copy_rate", "distance_ratio", "nearest_correlation"]
+    assert MEASURES == ["authpct", "c_t", "copy_rate", "distance_ratio", "nearest_correlation", "neighbour_ratio"]
     held_out, found = clean(gen, slides=True), clean(gen, slides=False)
     for name, measure in fit_measures(MEASURES, held_out).items():
         finding = measure(found)
@@ -67,7 +70,7 @@ def test_authpct_is_the_share_farther_than_their_neighbours_are_from_each_other(
         nearest = distance.argmin(1)
         authentic = np.mean([own[t].min() < distance[g, t] for g, t in enumerate(nearest)])
         own_distance, cell = own.min(1)[nearest], np.zeros(len(patches), int)
-        return Compared(distance.min(1), own_distance, own_distance, cell, groups), float(authentic)
+        return Compared(distance.min(1), own_distance, own_distance, own_distance, cell, groups), float(authentic)
 
     (one, authentic), (control, authentic_control) = compared(found, None), compared(held_out, np.arange(60) // 6)
     values = measured("authpct", control, one).values
@@ -78,8 +81,8 @@ def test_authpct_is_the_share_farther_than_their_neighbours_are_from_each_other(
 @pytest.mark.parametrize("digits", [1, 9], ids=["ties", "no ties"])
 def test_c_t_is_the_mean_of_mann_whitneys_z_by_held_out_patches(gen, digits: int) -> None:
     held_out, found = clean(gen, slides=True), clean(gen, slides=False, count=400)
-    held_out = Compared(held_out.distance.round(digits), held_out.own, held_out.own, held_out.cell, held_out.groups)
-    found = Compared(found.distance.round(digits) - 0.02, found.own, found.own, found.cell)
+    held_out = replace(held_out, distance=held_out.distance.round(digits))
+    found = replace(found, distance=found.distance.round(digits) - 0.02)
     z, weights, above = [], [], 0.0
     for cell in range(6):
         ours, theirs = found.distance[found.cell == cell], held_out.distance[held_out.cell == cell]
@@ -134,7 +137,7 @@ def test_c_t_has_few_false_alarms_where_one_slide_holds_most_patches(gen) -> Non
     groups, alarms = np.arange(31).repeat(sizes), 0
     for _ in range(400):
         distance = [np.exp(0.3 * gen.normal(size=1200) + 0.3 * gen.normal(size=31).repeat(sizes)) for _ in range(2)]
-        held_out, found = (Compared(one, one, one, np.zeros(1200, int), groups) for one in distance)
+        held_out, found = (Compared(one, one, one, one, np.zeros(1200, int), groups) for one in distance)
         alarms += measured("c_t", held_out, found).p_value <= 0.01
     assert alarms <= 8
 
@@ -200,14 +203,14 @@ def test_means_are_blind_to_one_percent_of_copies_and_the_tail_finds_them(gen) -
         rejected.append(
             [
                 measured(name, held_out, mixed).p_value <= 0.01
-                for name in ("copy_rate", "distance_ratio", "authpct", "c_t")
+                for name in ("neighbour_ratio", "copy_rate", "distance_ratio", "authpct", "c_t")
             ]
         )
         assert measured("copy_rate", held_out, found).p_value > 0.01
     assert np.abs(shifts).max() < 0.012
     rates = np.mean(rejected, axis=0)
-    assert rates[0] == rates[1] == 1
-    assert rates[2] < 0.2 and rates[3] < 0.2
+    assert rates[0] == rates[1] == rates[2] == 1
+    assert rates[3] < 0.2 and rates[4] < 0.2
 
 
 def test_sets_are_taken_and_planted_without_a_change_to_themselves(gen) -> None:

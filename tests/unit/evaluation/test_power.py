@@ -14,7 +14,7 @@ def compared(gen: np.random.Generator, count: int, slides: int | None = None) ->
     """Return clean patches."""
     distance, own = np.exp(0.1 * gen.normal(size=count)), np.exp(0.1 * gen.normal(size=count) - 0.1)
     groups = None if slides is None else np.arange(count) % slides
-    return Compared(distance, own, own * 1.1, gen.integers(0, 3, count), groups)
+    return Compared(distance, own, own * 1.1, distance * 1.1, gen.integers(0, 3, count), groups)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def gen() -> np.random.Generator:
 @pytest.fixture
 def copied(gen) -> Compared:
     clean = compared(gen, 30)
-    return Compared(np.full(30, 0.01), clean.own, clean.surroundings, clean.cell)
+    return Compared(np.full(30, 0.01), clean.own, clean.surroundings, clean.neighbours, clean.cell)
 
 
 def power(gen: np.random.Generator, copied: Compared, rate: float, **changes) -> dict[str, dict]:

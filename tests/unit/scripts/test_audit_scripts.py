@@ -13,7 +13,7 @@ from pathgen_smk.seeding import rng
 SIDE = 16
 CPU = {"device": "cpu", "precision": "fp32", "threads": 1, "execution": "eager", "deterministic": False}
 SETTINGS = {
-    "measures": ["copy_rate", "distance_ratio", "authpct", "c_t", "nearest_correlation"],
+    "measures": ["neighbour_ratio", "copy_rate", "distance_ratio", "authpct", "c_t", "nearest_correlation"],
     "planted": [0.1, 0.01],
     "copycat": "exact",
     "false_alarm_rate": 0.01,
@@ -67,8 +67,9 @@ def test_copies_are_nearest_to_their_originals(read: dict, tmp_path: Path) -> No
     assert (compared[compared["set"] == "synthetic"]["distance"] > 0.5).all()
     assert set(compared[compared["set"] == "held-out"]["slide"]) == {f"s{number}" for number in range(5, 10)}
     p_values = found[found["quantity"] == "p"]["value"]
-    assert p_values["normal", "copycat", "copy_rate"] < 0.01 < p_values["normal", "", "copy_rate"]
-    power = found.loc[("normal", "exact", "copy_rate")].set_index("quantity")["value"]
+    for measure in ("neighbour_ratio", "copy_rate"):
+        assert p_values["normal", "copycat", measure] < 0.01 < p_values["normal", "", measure]
+    power = found.loc[("normal", "exact", "neighbour_ratio")].set_index("quantity")["value"]
     assert np.isnan(power["power at 1 %"])  # one copy of 60: untestable
 
 
@@ -95,9 +96,8 @@ def test_an_empty_set_is_one_line(read: dict, tmp_path: Path, refused) -> None:
 
 
 def test_fidelity_stands_beside_that_of_real_patches(read: dict, tmp_path: Path) -> None:
-    sets = {key: value for key, value in read.items() if key != "copies"}
     measure_fidelity.main(
-        stores=sets, encoder={"kind": "pca"}, metrics=["fd", "prdc"], replicates=5, seed=1,
+        stores=read | {"copies": {}}, encoder={"kind": "pca"}, metrics=["fd", "prdc"], replicates=5, seed=1,
         csv=tmp_path / "fidelity.csv", compute=CPU,
     )  # fmt: skip
     found = pd.read_csv(tmp_path / "fidelity.csv", keep_default_na=False)
@@ -119,7 +119,7 @@ def test_attacks_see_a_generator_that_gives_back_its_training_set(read: dict, tm
         write(shadows[number], rng(2, f"{number}").integers(0, 256, (120, SIDE, SIDE, 3), np.uint8))
     write(read["synthetic"], stores.read_images(read["train"], np.arange(80)))
     attack_membership.main(
-        read={key: value for key, value in read.items() if key != "copies"}, halves=halves, shadow_stores=shadows,
+        stores=read | {"copies": {}}, halves=halves, shadow_stores=shadows,
         attacks=["nearest", "calibrated", "rmia"], replicates=10, seed=1, csv=tmp_path / "membership.csv",
         rocs={name: tmp_path / f"{name}.png" for name in ("normal", "tumour")}, compute=CPU,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def test_attacks_see_a_generator_that_gives_back_its_training_set(read: dict, tm
 
 def test_without_shadow_generators_the_baseline_attack_is_left(read: dict, tmp_path: Path) -> None:
     attack_membership.main(
-        read={key: value for key, value in read.items() if key != "copies"}, halves=[], shadow_stores=[],
+        stores=read | {"copies": {}}, halves=[], shadow_stores=[],
         attacks=["nearest"], replicates=10, seed=1, csv=tmp_path / "membership.csv",
         rocs={name: tmp_path / f"{name}.png" for name in ("normal", "tumour")}, compute=CPU,
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 Each has ``fit(held_out)``, which takes the held-out patches and returns a function from a set of patches to a
 `Finding`. The held-out patches, of slides that no generator was trained on, say what is to be expected without copying.
+A module's `CLAIM` is what a small p-value of it means: `COPIES`, or where it has none `NEARNESS`, which copies are a
+reason for, and blur is another.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
 
-# How many neighbours of a training patch its surroundings are judged by.
+# How many neighbours in the training set a patch is judged by.
 SURROUNDINGS = 10
+# What a small p-value means: copies of single training patches; or patches nearer to these than held-out ones are.
+COPIES, NEARNESS = "copies", "nearness"
+# What is known of each patch.
+FIELDS = ("distance", "own", "surroundings", "neighbours", "cell")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Compared:
         (N,) float: from t to its own nearest in T.
     surroundings
         (N,) float: mean distance from t to its `SURROUNDINGS` nearest in T.
+    neighbours
+        (N,) float: mean distance to the `SURROUNDINGS` nearest in T without t.
     cell
         (N,) int: the k-means cell of the space that the patch lies in.
     groups
@@ -38,8 +47,16 @@ class Compared:
     distance: np.ndarray
     own: np.ndarray
     surroundings: np.ndarray
+    neighbours: np.ndarray
     cell: np.ndarray
     groups: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "Compared":
+        """Take the rows of a table with `FIELDS` and the `slide` of each patch, "" of a generator's."""
+        grouped = (table["slide"] != "").all()
+        arrays = {name: table[name].to_numpy() for name in FIELDS}
+        return cls(**arrays, groups=np.unique(table["slide"], return_inverse=True)[1] if grouped else None)
 
     def __len__(self) -> int:
         return len(self.distance)
@@ -52,12 +69,12 @@ class Compared:
     def take(self, rows: np.ndarray) -> "Compared":
         """Return some of the patches, (n,) row numbers or (N,) bool."""
         groups = None if self.groups is None else self.groups[rows]
-        return Compared(self.distance[rows], self.own[rows], self.surroundings[rows], self.cell[rows], groups)
+        return Compared(**{name: getattr(self, name)[rows] for name in FIELDS}, groups=groups)
 
     def planted(self, copies: "Compared", places: np.ndarray) -> "Compared":
         """Return the set with patches at these places replaced by as many copies."""
         changed: dict[str, Any] = {}
-        for name in ("distance", "own", "surroundings", "cell"):
+        for name in FIELDS:
             changed[name] = getattr(self, name).copy()
             changed[name][places] = getattr(copies, name)
         return replace(self, **changed)
@@ -85,6 +102,11 @@ Measure = Callable[[Compared], Finding]
 def applicable(names: Sequence[str], space: str) -> list[str]:
     """Return the measures that mean something in a space: a module may limit itself to its `SPACES`."""
     return [name for name in names if space in getattr(plugins.load("evaluation.copies", name), "SPACES", (space,))]
+
+
+def claim_of(name: str) -> str:
+    """Return what a small p-value of a measure means, `COPIES` or `NEARNESS`."""
+    return getattr(plugins.load("evaluation.copies", name), "CLAIM", NEARNESS)
 
 
 def fit_measures(names: Sequence[str], held_out: Compared) -> dict[str, Measure]:

@@ -1,12 +1,15 @@
 """Feature spaces, one a module, each with ``encoder(options, fit_on, *, compute)``: it returns an `Encoder`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from pathgen_smk import plugins
 from pathgen_smk.ahead import ahead
 from pathgen_smk.console.progress import Progress
 from pathgen_smk.errors import InputError
+from pathgen_smk.training.device import Compute
 from pathgen_smk.training.feed import Patches
 
 # From images (n, S, S, 3) uint8 to features (n, D) float32.
@@ -53,6 +56,29 @@ def encode(
         found.append(features)
         progress.advance(len(part))
     return np.concatenate(found)
+
+
+def encode_sets(
+    sets: Mapping[str, Patches], encoder: Mapping[str, Any], fit_on: str, *, compute: Compute
+) -> dict[str, np.ndarray]:
+    """Return the features of several sets of patches, by name, (N, D) float32 each.
+
+    Parameters
+    ----------
+    sets
+        By name.
+    encoder
+        The ``kind``, which is a module's name, and its options.
+    fit_on
+        Of which set what the encoder learns is learnt.
+    compute
+        Where and how.
+    """
+    kind = encoder["kind"]
+    options = {key: value for key, value in encoder.items() if key != "kind"}
+    learnt = sets[fit_on].read(np.arange(len(sets[fit_on].labels)))
+    function = plugins.load("evaluation.features", kind).encoder(options, learnt, compute=compute)
+    return {name: encode(kind, function, patches) for name, patches in sets.items()}
 
 
 def _read(patches: Patches, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
