@@ -29,7 +29,8 @@ from scipy import ndimage
 
 from pathgen_smk import plugins
 from pathgen_smk.cohort import phantom
-from pathgen_smk.evaluation.copies import SURROUNDINGS, Compared, fit_measures
+from pathgen_smk.evaluation.comparison import described
+from pathgen_smk.evaluation.copies import NEIGHBOURS, Compared, fit_measures
 from pathgen_smk.evaluation.nearest import OrientedPixels, Rows, find_nearest
 from pathgen_smk.evaluation.orientations import ELEMENTS, coefficients, orient, standardised
 from pathgen_smk.evaluation.power import false_alarms, planted_power
@@ -43,7 +44,7 @@ FULL = 70_016, 35_000  # patches of a synthetic store, and of a class that was t
 PERTURBATIONS = ("exact", "flipped", "jpeg", "stain", "noise", "combined")
 PLANTED = (0.001, 0.01, 0.05)
 ALARM_RATE = 0.01
-MEASURE, BESIDE = "neighbour_ratio", "copy_rate"
+MEASURE, BESIDE = "neighbour_gap", "copy_rate"
 
 
 @dataclass(frozen=True)
@@ -255,9 +256,8 @@ def changed(images: np.ndarray, perturb: Callable[..., np.ndarray], name: str) -
 def compared(images: np.ndarray, training: np.ndarray, compute: device.Compute, slides: np.ndarray | None) -> Compared:
     """Return patches with their distances to the nearest training patches; what other measures need is left out."""
     space = OrientedPixels(compute.device, compute.precision)
-    nearest = find_nearest(Rows.of(images), Rows.of(training), space, count=SURROUNDINGS + 1).distance
-    distance, neighbours = nearest[:, 0], nearest[:, 1:].mean(1)
-    return Compared(distance, distance, distance, neighbours, np.zeros(len(images), np.int64), slides)
+    table = described(find_nearest(Rows.of(images), Rows.of(training), space, count=NEIGHBOURS))
+    return Compared.of(table.assign(slide="" if slides is None else slides, own=0.0, surroundings=0.0, cell=0))
 
 
 def power(setting: Setting, folder: Path) -> list[str]:

@@ -39,7 +39,7 @@ def test_the_table_holds_every_measure_and_control(audited: Project) -> None:
     controls = {"", "copycat", "held-out posing", "exact", "flipped", "jpeg", "stain", "noise", "combined"}
     assert {row["control"] for row in found} == controls
     measures = {
-        "neighbour_ratio",
+        "neighbour_gap",
         "copy_rate",
         "distance_ratio",
         "authpct",

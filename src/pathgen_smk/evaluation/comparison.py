@@ -7,11 +7,15 @@ import pandas as pd
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.evaluation import audit
-from pathgen_smk.evaluation.copies import SURROUNDINGS
+from pathgen_smk.evaluation.copies import NEIGHBOURS, SURROUNDINGS
 from pathgen_smk.evaluation.nearest import Neighbours, Rows, Space, find_nearest
 
 # Held-out patches in a cell of the space, on average; and how many cells there are at most.
 PATCHES_A_CELL, MOST_CELLS = 50, 20
+# Nearest ones, the next, and one more: the fewest that have a gap and a spacing.
+FEWEST = 3
+# Rounding makes the distance of a copy this or more.
+SMALLEST_DISTANCE = 1e-6
 
 
 def compare_sets(rows: Mapping[str, Rows], space: Space, cells: Mapping[str, np.ndarray], task: str) -> pd.DataFrame:
@@ -36,16 +40,21 @@ def compare_sets(rows: Mapping[str, Rows], space: Space, cells: Mapping[str, np.
     Raises
     ------
     InputError
-        If there is but one training patch, which has no neighbours.
+        If there are fewer than three training patches.
     """
     training = rows[audit.TRAINING]
-    if training.count < 2:
-        raise InputError(f"{task}: {training.count} training patches are too few for an audit; at least 2 are needed")
+    if training.count < FEWEST:
+        few = f"{training.count} training patch(es) are too few for an audit"
+        raise InputError(f"{task}: {few}; at least {FEWEST} are needed")
     own = find_nearest(training, training, space, count=SURROUNDINGS, same=True, task=f"{task}: training")
     found = []
     for name in sorted(rows.keys() - {audit.TRAINING}):
-        nearest = find_nearest(rows[name], training, space, count=SURROUNDINGS + 1, task=f"{task}: {name}")
-        found.append(_described(nearest, own).assign(cell=cells[name], set=name))
+        nearest = find_nearest(rows[name], training, space, count=NEIGHBOURS, task=f"{task}: {name}")
+        around = own.distance[nearest.index[:, 0]]
+        table = described(nearest).assign(
+            own=around[:, 0], surroundings=around.mean(axis=1), cell=cells[name], set=name
+        )
+        found.append(table)
     return pd.concat(found, ignore_index=True)
 
 
@@ -58,14 +67,13 @@ def cells_of(features: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndar
     return {key: kmeans.predict(array.astype(np.float32)) for key, array in features.items()}
 
 
-def _described(nearest: Neighbours, own: Neighbours) -> pd.DataFrame:
-    """Return a row a patch, from its nearest training patches and from what these are nearest to."""
-    index = nearest.index[:, 0]
+def described(nearest: Neighbours) -> pd.DataFrame:
+    """Return a row a patch: patch, nearest, distance, gap and spacing, of its `NEIGHBOURS` nearest training patches."""
+    logs = np.diff(np.log(np.maximum(nearest.distance, SMALLEST_DISTANCE)), axis=1)
     return pd.DataFrame({
-        "patch": np.arange(len(index)),
-        "nearest": index,
+        "patch": np.arange(len(logs)),
+        "nearest": nearest.index[:, 0],
         "distance": nearest.distance[:, 0],
-        "own": own.distance[index, 0],
-        "surroundings": own.distance[index].mean(axis=1),
-        "neighbours": nearest.distance[:, 1:].mean(axis=1),
+        "gap": logs[:, 0],
+        "spacing": (logs[:, 1:] * np.arange(2, logs.shape[1] + 1)).mean(axis=1),
     })  # fmt: skip

@@ -9,7 +9,7 @@ from pathgen_smk import labels
 from pathgen_smk.evaluation.copies import COPIES, claim_of
 
 # The test that decides, at the full rate of false alarms; the others share one such rate among them.
-PRIMARY = ("pixels", "neighbour_ratio")
+PRIMARY = ("pixels", "neighbour_gap")
 # The attack that needs no reference, which the calibrated ones must beat.
 BASELINE = "nearest"
 FALSE_POSITIVES = 0.01
@@ -112,7 +112,8 @@ def _of_copies(name: str, found: dict[str, Any]) -> str:
     if found["copies_found"]:
         by = ", ".join(found["found_by"])
         return (
-            f"Copies found: more {name} patches are near to a single training patch than held-out ones explain ({by})."
+            f"Copies found: more {name} patches are near to a single training patch, which stands out among others, "
+            f"than held-out ones explain ({by})."
         )
     told = f"No copies of single {name} training patches were detected, by {found['tests']} tests."
     if found["nearer_by"]:

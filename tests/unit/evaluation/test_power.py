@@ -1,5 +1,7 @@
 """What an audit would have found: power, false alarms, intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def compared(gen: np.random.Generator, count: int, slides: int | None = None) ->
     """Return clean patches."""
     distance, own = np.exp(0.1 * gen.normal(size=count)), np.exp(0.1 * gen.normal(size=count) - 0.1)
     groups = None if slides is None else np.arange(count) % slides
-    return Compared(distance, own, own * 1.1, distance * 1.1, gen.integers(0, 3, count), groups)
+    return Compared(distance, own, own * 1.1, distance, own, gen.integers(0, 3, count), groups)
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def gen() -> np.random.Generator:
 @pytest.fixture
 def copied(gen) -> Compared:
     clean = compared(gen, 30)
-    return Compared(np.full(30, 0.01), clean.own, clean.surroundings, clean.neighbours, clean.cell)
+    return replace(clean, distance=np.full(30, 0.01))
 
 
 def power(gen: np.random.Generator, copied: Compared, rate: float, **changes) -> dict[str, dict]:

@@ -19,15 +19,15 @@ def table(
         rows += [
             {"class": name, "space": space, "control": "", "measure": measure, "quantity": "p", "value": value}
             for space, measure, value in (
-                ("pixels", "neighbour_ratio", p),
+                ("pixels", "neighbour_gap", p),
                 ("pixels", "authpct", q),
-                ("pca", "neighbour_ratio", r),
+                ("pca", "neighbour_gap", r),
                 ("pixels", "nearest_correlation", None),
             )
         ]
         rows += [
             {
-                "class": name, "space": "pixels", "control": "exact", "measure": "neighbour_ratio",
+                "class": name, "space": "pixels", "control": "exact", "measure": "neighbour_gap",
                 "quantity": f"power at {rate} %", "value": value, "low": value, "high": value, "n_copies": count,
             }
             for rate, value, count in (("0.1", None, 3), ("1", power, 30))
@@ -52,12 +52,12 @@ def test_nothing_found_passes_and_is_told_with_its_power() -> None:
 
 def test_the_deciding_test_has_the_whole_false_alarm_rate_and_the_others_share_one() -> None:
     assert verdict.conclude(table(primary=0.01), **SETTINGS)["classes"]["tumour"]["found_by"] == [
-        "neighbour_ratio in pixels"
+        "neighbour_gap in pixels"
     ]
     assert not verdict.conclude(table(other=0.006), **SETTINGS)["classes"]["tumour"]["copies_found"]
     found = verdict.conclude(table(other=0.004), **SETTINGS)
-    assert found["classes"]["tumour"]["found_by"] == ["neighbour_ratio in pca"]
-    assert found["failed"] == ["tumour: copies found (by neighbour_ratio in pca)"]
+    assert found["classes"]["tumour"]["found_by"] == ["neighbour_gap in pca"]
+    assert found["failed"] == ["tumour: copies found (by neighbour_gap in pca)"]
     assert verdict.in_words("tumour", found["classes"]["tumour"], 0.01).startswith("Copies found")
 
 

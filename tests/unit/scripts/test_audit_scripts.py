@@ -13,7 +13,7 @@ from pathgen_smk.seeding import rng
 SIDE = 16
 CPU = {"device": "cpu", "precision": "fp32", "threads": 1, "execution": "eager", "deterministic": False}
 SETTINGS = {
-    "measures": ["neighbour_ratio", "copy_rate", "distance_ratio", "authpct", "c_t", "nearest_correlation"],
+    "measures": ["neighbour_gap", "copy_rate", "distance_ratio", "authpct", "c_t", "nearest_correlation"],
     "planted": [0.1, 0.01],
     "copycat": "exact",
     "false_alarm_rate": 0.01,
@@ -67,9 +67,9 @@ def test_copies_are_nearest_to_their_originals(read: dict, tmp_path: Path) -> No
     assert (compared[compared["set"] == "synthetic"]["distance"] > 0.5).all()
     assert set(compared[compared["set"] == "held-out"]["slide"]) == {f"s{number}" for number in range(5, 10)}
     p_values = found[found["quantity"] == "p"]["value"]
-    for measure in ("neighbour_ratio", "copy_rate"):
+    for measure in ("neighbour_gap", "copy_rate"):
         assert p_values["normal", "copycat", measure] < 0.01 < p_values["normal", "", measure]
-    power = found.loc[("normal", "exact", "neighbour_ratio")].set_index("quantity")["value"]
+    power = found.loc[("normal", "exact", "neighbour_gap")].set_index("quantity")["value"]
     assert np.isnan(power["power at 1 %"])  # one copy of 60: untestable
 
 

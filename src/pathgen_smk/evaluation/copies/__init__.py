@@ -16,12 +16,12 @@ import pandas as pd
 from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
 
-# How many neighbours in the training set a patch is judged by.
-SURROUNDINGS = 10
+# How many neighbours of a training patch its surroundings are judged by, and of any patch the gaps between them.
+SURROUNDINGS, NEIGHBOURS = 10, 20
 # What a small p-value means: copies of single training patches; or patches nearer to these than held-out ones are.
 COPIES, NEARNESS = "copies", "nearness"
 # What is known of each patch.
-FIELDS = ("distance", "own", "surroundings", "neighbours", "cell")
+FIELDS = ("distance", "own", "surroundings", "gap", "spacing", "cell")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class Compared:
         (N,) float: from t to its own nearest in T.
     surroundings
         (N,) float: mean distance from t to its `SURROUNDINGS` nearest in T.
-    neighbours
-        (N,) float: mean distance to the `SURROUNDINGS` nearest in T without t.
+    gap
+        (N,) float: logarithm of the distance to the second nearest in T over the one to t.
+    spacing
+        (N,) float: the mean of j times such logarithms for the jth nearest and the next, from 2 to `NEIGHBOURS`.
     cell
         (N,) int: the k-means cell of the space that the patch lies in.
     groups
@@ -47,7 +49,8 @@ class Compared:
     distance: np.ndarray
     own: np.ndarray
     surroundings: np.ndarray
-    neighbours: np.ndarray
+    gap: np.ndarray
+    spacing: np.ndarray
     cell: np.ndarray
     groups: np.ndarray | None = None
 

@@ -1,0 +1,39 @@
+"""The gap between a patch's nearest training patch and its second nearest, beside those between the further ones.
+
+A copy has one original, which is much nearer than anything else. Where training patches have any density in a space of
+any dimension m, the volumes within distances d_1, d_2, ... to them are those of a Poisson process, and
+j log(d_{j+1} / d_j) is exponential with mean 1 / m for each j (Facco et al. 2017, doi 10.1038/s41598-017-11873-y, for
+j = 1; Levina and Bickel 2004 for the mean of these, which estimates 1 / m). So the first over the mean of the others
+follows Fisher's F whatever the density and the dimension: neither blur, nor little variety, nor what lengthens all
+distances, like noise or another stain, makes it large. What is in the training set twice has no gap, and is left to
+`copy_rate`.
+"""
+
+import numpy as np
+
+from pathgen_smk.evaluation.copies import COPIES, Compared, Finding, Measure
+from pathgen_smk.evaluation.tail import SMALLEST_SCORE, Tail
+
+CLAIM = COPIES
+
+
+def fit(held_out: Compared) -> Measure:
+    """Return the measure: the corrected p-value of large gaps, and how large they are."""
+    score_held_out = _score(held_out)
+    tail = Tail(score_held_out, held_out.clusters)
+
+    def measure(found: Compared) -> Finding:
+        score = _score(found)
+        values = {}
+        for name, scores in (("", score), (" held-out", score_held_out)):
+            values[f"median gap{name}"] = float(np.median(1 / scores))
+            values[f"99 % quantile{name}"] = float(np.quantile(1 / scores, 0.99))
+            values[f"largest{name}"] = float(1 / scores.min())
+        return Finding(tail.test(score, found.groups)[0], values)
+
+    return measure
+
+
+def _score(compared: Compared) -> np.ndarray:
+    # Where all distances are the same, as of patches of one grey value, no gap is larger than others.
+    return (compared.spacing + SMALLEST_SCORE) / (compared.gap + SMALLEST_SCORE)
