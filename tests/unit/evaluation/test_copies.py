@@ -115,6 +115,12 @@ def test_c_t_leaves_out_cells_with_few_patches(gen) -> None:
     assert np.isnan(measured("c_t", held_out, nothing).values["C_T"])
 
 
+def test_c_t_of_nothing_but_copies_is_sure(gen) -> None:
+    """Each is nearer than every held-out patch: there is no variance to estimate."""
+    finding = measured("c_t", clean(gen, slides=True), copies(gen, 400))
+    assert finding.p_value < 1e-6 and finding.values["farther than held-out"] == 0
+
+
 def test_c_t_ignores_cells_without_held_out_patches(gen) -> None:
     held_out, found = clean(gen, slides=True), clean(gen, slides=False, count=400)
     found.cell[:50] = 9

@@ -43,7 +43,9 @@ def fit(held_out: Compared) -> Measure:
         )
         sizes = np.unique(held_out.clusters[kept], return_counts=True)[1]
         degrees = sizes.sum() ** 2 / (sizes**2).sum() - 1  # as many equal slides say as much (Kish 1965)
-        spread = np.sqrt(variance) if variance > 0 else np.inf
+        # Where the sets hardly overlap their placement varies little: not less than independent patches alike would.
+        n, m = kept_found.sum(), kept.sum()
+        spread = np.sqrt(max(variance, (n + m + 1) / (12 * n * m)))
         p_value = float(stats.t.cdf((share - 0.5) / spread, max(degrees, 1)))
         return Finding(p_value, {"C_T": float(np.average(z, weights=weights)), "farther than held-out": share})
 
