@@ -29,7 +29,7 @@ from scipy import ndimage
 
 from pathgen_smk import plugins
 from pathgen_smk.cohort import phantom
-from pathgen_smk.evaluation.comparison import described
+from pathgen_smk.evaluation.comparison import EXACT, described
 from pathgen_smk.evaluation.copies import NEIGHBOURS, Compared, fit_measures
 from pathgen_smk.evaluation.nearest import OrientedPixels, Rows, find_nearest
 from pathgen_smk.evaluation.orientations import ELEMENTS, coefficients, orient, standardised
@@ -256,7 +256,7 @@ def changed(images: np.ndarray, perturb: Callable[..., np.ndarray], name: str) -
 def compared(images: np.ndarray, training: np.ndarray, compute: device.Compute, slides: np.ndarray | None) -> Compared:
     """Return patches with their distances to the nearest training patches; what other measures need is left out."""
     space = OrientedPixels(compute.device, compute.precision)
-    table = described(find_nearest(Rows.of(images), Rows.of(training), space, count=NEIGHBOURS))
+    table = described(find_nearest(Rows.of(images), Rows.of(training), space, count=NEIGHBOURS, exact=EXACT))
     return Compared.of(table.assign(slide="" if slides is None else slides, own=0.0, surroundings=0.0, cell=0))
 
 

@@ -14,6 +14,8 @@ from pathgen_smk.evaluation.nearest import Neighbours, Rows, Space, find_nearest
 PATCHES_A_CELL, MOST_CELLS = 50, 20
 # Nearest ones, the next, and one more: the fewest that have a gap and a spacing.
 FEWEST = 3
+# What is small for a copy: the distance to the nearest, and to the next. What the others are is a mean.
+EXACT = 2
 # Rounding makes the distance of a copy this or more.
 SMALLEST_DISTANCE = 1e-6
 
@@ -46,10 +48,10 @@ def compare_sets(rows: Mapping[str, Rows], space: Space, cells: Mapping[str, np.
     if training.count < FEWEST:
         few = f"{training.count} training patch(es) are too few for an audit"
         raise InputError(f"{task}: {few}; at least {FEWEST} are needed")
-    own = find_nearest(training, training, space, count=SURROUNDINGS, same=True, task=f"{task}: training")
+    own = find_nearest(training, training, space, count=SURROUNDINGS, exact=EXACT, same=True, task=f"{task}: training")
     found = []
     for name in sorted(rows.keys() - {audit.TRAINING}):
-        nearest = find_nearest(rows[name], training, space, count=NEIGHBOURS, task=f"{task}: {name}")
+        nearest = find_nearest(rows[name], training, space, count=NEIGHBOURS, exact=EXACT, task=f"{task}: {name}")
         around = own.distance[nearest.index[:, 0]]
         table = described(nearest).assign(
             own=around[:, 0], surroundings=around.mean(axis=1), cell=cells[name], set=name

@@ -1,7 +1,7 @@
 """The nearest neighbours of all of one set in another, by blocks, as products of matrices.
 
-Candidates are found at the precision that the hardware is fastest in; their distances are then computed anew in fp32.
-Memory does not grow with the sets: a block of each is held at a time.
+Candidates are found at the precision that the hardware is fastest in; the distances of the nearest are then computed
+anew in fp32. Memory does not grow with the sets: a block of each is held at a time.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from pathgen_smk.console.progress import Progress
+from pathgen_smk.errors import InputError
 from pathgen_smk.evaluation.orientations import (
     Coefficients,
     best_correlation,
@@ -68,6 +69,8 @@ class Neighbours:
 class Space(ABC, Generic[Prepared]):
     """How rows are compared: a block is prepared once, then all its pairs with another are compared at once."""
 
+    device: torch.device
+
     @abstractmethod
     def prepare(self, rows: np.ndarray, *, exact: bool) -> Prepared:
         """Return what comparing takes of rows, in fp32 if `exact`."""
@@ -75,6 +78,10 @@ class Space(ABC, Generic[Prepared]):
     @abstractmethod
     def compare(self, queries: Prepared, references: Prepared) -> torch.Tensor:
         """Return the similarity of all pairs, (N, M) float32: larger is nearer."""
+
+    @abstractmethod
+    def distances(self, queries: Prepared, similarity: torch.Tensor) -> torch.Tensor:
+        """Return the distances, (N, K) float32, that similarities of queries have."""
 
     @abstractmethod
     def compare_pairs(self, queries: Prepared, references: Prepared) -> torch.Tensor:
@@ -100,9 +107,13 @@ class OrientedPixels(Space[Coefficients]):
         """Return correlations at the best orientation."""
         return best_correlation(queries, references)
 
+    def distances(self, queries: Coefficients, similarity: torch.Tensor) -> torch.Tensor:
+        """Return those of correlations."""
+        return (2 - 2 * similarity).clamp_min(0).sqrt()
+
     def compare_pairs(self, queries: Coefficients, references: Coefficients) -> torch.Tensor:
         """Return distances."""
-        return (2 - 2 * best_correlation_of_pairs(queries, references)).clamp_min(0).sqrt()
+        return self.distances(queries, best_correlation_of_pairs(queries, references))
 
 
 @dataclass(frozen=True)
@@ -119,13 +130,24 @@ class Features(Space[torch.Tensor]):
         """Return squared distances but for what is the same for all references of a query, negated."""
         return (queries @ references.T).mul_(2).sub_(references.square().sum(1))
 
+    def distances(self, queries: torch.Tensor, similarity: torch.Tensor) -> torch.Tensor:
+        """Return those of similarities as of `compare`."""
+        return (queries.square().sum(1, keepdim=True) - similarity).clamp_min(0).sqrt()
+
     def compare_pairs(self, queries: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
         """Return distances."""
         return (queries - references).norm(dim=1)
 
 
 def find_nearest(
-    queries: Rows, references: Rows, space: Space, *, count: int = 1, same: bool = False, task: str = "comparing"
+    queries: Rows,
+    references: Rows,
+    space: Space,
+    *,
+    count: int = 1,
+    exact: int | None = None,
+    same: bool = False,
+    task: str = "comparing",
 ) -> Neighbours:
     """Return the nearest references of each query.
 
@@ -137,13 +159,25 @@ def find_nearest(
         How they are compared, and where.
     count
         How many neighbours of each query; if there are fewer references, all of them.
+    exact
+        Of how many the distances are computed anew in fp32, None: of all. Those of the further ones are as exact as the
+        products: in bf16 a correlation is within about 1e-4.
     same
         The two sets are one, and no row is its own neighbour.
     task
         What progress is reported under; its unit is a million pairs.
+
+    Raises
+    ------
+    InputError
+        If there are no references, or but the row itself.
     """
-    count = min(count, references.count - same)
-    kept = min(count + SPARE, references.count - same)
+    there_are = references.count - same
+    if there_are < 1:
+        raise InputError(f"{task}: there is nothing to compare with")
+    count = min(count, there_are)
+    anew = min((count if exact is None else exact) + SPARE, there_are)
+    kept = min(max(count, anew), there_are)
     index = torch.zeros(queries.count, kept, dtype=torch.int64)
     similarity = torch.full((queries.count, kept), -torch.inf)
     progress = Progress(task, round(queries.count * references.count / 1e6), "million pairs")
@@ -161,7 +195,7 @@ def find_nearest(
             similarity[rows], index[rows] = _merged(similarity[rows], index[rows], found, first)
             before, done = done, done + len(here) * len(there)
             progress.advance(round(done / 1e6) - round(before / 1e6))
-    return _compared_anew(queries, references, space, index.numpy(), count)
+    return _distances(queries, references, space, index.numpy(), similarity, anew, count)
 
 
 def _merged(
@@ -176,13 +210,16 @@ def _merged(
     return best.values, numbers.gather(1, best.indices)
 
 
-def _compared_anew(queries: Rows, references: Rows, space: Space, index: np.ndarray, count: int) -> Neighbours:
-    """Return the nearest of candidates, (N, kept), by distances computed in fp32."""
+def _distances(
+    queries: Rows, references: Rows, space: Space, index: np.ndarray, similarity: torch.Tensor, anew: int, count: int
+) -> Neighbours:
+    """Return the nearest of candidates, (N, kept): the first `anew` of them in the order of distances in fp32."""
     distance = np.empty(index.shape, np.float32)
     for start in range(0, len(index), PAIRS_AT_ONCE):
         rows = np.arange(start, min(start + PAIRS_AT_ONCE, len(index)))
         prepared = space.prepare(queries.read(rows), exact=True)
-        for place in range(index.shape[1]):
+        distance[rows, anew:] = space.distances(prepared, similarity[rows, anew:].to(space.device)).cpu().numpy()
+        for place in range(anew):
             candidates = space.prepare(references.read(index[rows, place]), exact=True)
             distance[rows, place] = space.compare_pairs(prepared, candidates).cpu().numpy()
     order = np.argsort(distance, axis=1, kind="stable")[:, :count]

@@ -72,6 +72,17 @@ def test_features_are_scikit_learns(gen, count: int) -> None:
     np.testing.assert_allclose(found.distance, distance, rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_further_neighbours_are_as_exact_as_the_products(gen, precision: torch.dtype) -> None:
+    queries, references = tissue(gen, 40), tissue(gen, 200)
+    space = OrientedPixels(CPU, precision)
+    found = find_nearest(Rows.of(queries), Rows.of(references), space, count=20, exact=2)
+    expected = np.sort(all_distances(queries, references), axis=1)[:, :20]
+    np.testing.assert_allclose(found.distance[:, :2], expected[:, :2], atol=2e-5)
+    np.testing.assert_allclose(found.distance, expected, atol=2e-5 if precision == torch.float32 else 1e-3)
+    assert (np.diff(found.distance, axis=1) >= 0).all()
+
+
 @pytest.mark.parametrize("same", [False, True])
 @pytest.mark.parametrize(
     "space", [PIXELS, OrientedPixels(CPU, torch.bfloat16), FEATURES], ids=["fp32", "bf16", "features"]
@@ -112,6 +123,13 @@ def test_with_fewer_references_than_asked_for_all_are_returned(gen, count: int, 
     found = find_nearest(Rows.of(images), Rows.of(images), PIXELS, count=count, same=same)
     assert found.index.shape == found.distance.shape == (3, expected)
     assert np.isfinite(found.distance).all()
+
+
+@pytest.mark.parametrize(("references", "same"), [(0, False), (1, True)])
+def test_nothing_to_compare_with_is_said(gen, references: int, same: bool, refused) -> None:
+    rows = Rows.of(tissue(gen, 2)[:references])
+    with refused("comparing: there is nothing to compare with"):
+        find_nearest(rows if same else Rows.of(tissue(gen, 2)), rows, PIXELS, same=same)
 
 
 def test_flipped_and_turned_copies_are_found_among_much_alike_patches(gen) -> None:
