@@ -107,7 +107,7 @@ def measure_rate(setting: Setting, precision: str, threads: int) -> tuple[str, f
     find_nearest(Rows.of(queries[:64]), Rows.of(references[:64]), space)  # the first products are slow
     before = ceiling(compute, setting.matrix)
     start = time.perf_counter()
-    find_nearest(Rows.of(queries), Rows.of(references), space)
+    find_nearest(Rows.of(queries), Rows.of(references), space, count=NEIGHBOURS, exact=EXACT)
     seconds = time.perf_counter() - start
     # The machine has moods: a mean of what it did before and after.
     best = (before + ceiling(compute, setting.matrix)) / 2
@@ -141,7 +141,7 @@ def measure_small(setting: Setting, threads: int, precision: str) -> float:
     queries, references = (Rows.of(random_patches(name, setting.small)) for name in ("queries", "references"))
     find_nearest(queries, references, space := OrientedPixels(compute.device, compute.precision))
     start = time.perf_counter()
-    find_nearest(queries, references, space)
+    find_nearest(queries, references, space, count=NEIGHBOURS, exact=EXACT)
     return time.perf_counter() - start
 
 
@@ -159,7 +159,7 @@ def measure_sklearn(setting: Setting, threads: int) -> tuple[float, float]:
     for number, element in enumerate(ELEMENTS):
         turned = torch.from_numpy(np.ascontiguousarray(orient(references, element)))
         every[number * setting.small : (number + 1) * setting.small] = standardised(turned).flatten(1).numpy()
-    neighbours = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(every)
+    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(every)
     with threadpool_limits(threads):
         neighbours.kneighbors(flat[0][:64])
         start = time.perf_counter()

@@ -16,6 +16,8 @@ from pathgen_smk.evaluation.figures import image_grid
 from pathgen_smk.evaluation.orientations import ELEMENTS, orient
 
 PAIRS, PAIRS_A_ROW, ENLARGED = 32, 4, 2
+# What names of values that measures report of held-out patches end in.
+HELD_OUT_VALUE = " held-out"
 THREATS = (
     (
         "the synthetic patches alone",
@@ -95,7 +97,7 @@ def section_of(
     return {
         "suspected": found["copies_found"] or bool(found["nearer_by"]),
         "counts": counts,
-        "tests": tests_table(table),
+        "tests": html_table(tests_table(table)),
         "power": power_table(found["power"]),
         "alarms": alarms_of(table),
         "pairs": pairs_of(sets, compared),
@@ -109,20 +111,23 @@ def texts(table: pd.DataFrame) -> list[str]:
     return [with_interval(*row) for row in table[["value", "low", "high"]].to_numpy(float).tolist()]
 
 
-def tests_table(table: pd.DataFrame) -> Markup:
-    """Return what each measure found in each space, of the set and of the copycat."""
-    rows = []
+def tests_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each measure found in each space, of the set and of the copycat: p-values, then a row a value."""
+    rows: list[list[str]] = []
     copies = table[~table["measure"].str.startswith("membership")]
     for (space, measure), part in copies.groupby(["space", "measure"], sort=False):
         own, cat = part[part["control"] == ""], part[part["control"] == audit.COPYCAT]
         if not (own["quantity"] == "p").any():
             continue  # a metric of fidelity
-        values = own[(own["quantity"] != "p") & ~own["quantity"].str.startswith(("p at", "patches below"))]
-        told = "; ".join(f"{name}: {text}" for name, text in zip(values["quantity"], texts(values), strict=True))
         p_values = [tested["value"].iloc[0] for tested in (own[own["quantity"] == "p"], cat[cat["quantity"] == "p"])]
-        rows.append([f"{measure} in {space}", *(f"{p:.2g}" if pd.notna(p) else "-" for p in p_values), told])
-    columns = ["test", "p-value", "p-value of a copycat", "values, with 95 % intervals"]
-    return html_table(pd.DataFrame(rows, columns=columns))
+        head = [f"{measure} in {space}", *(f"{p:.2g}" if pd.notna(p) else "-" for p in p_values)]
+        values = own[(own["quantity"] != "p") & ~own["quantity"].str.startswith(("p at", "patches below"))]
+        told = dict(zip(values["quantity"], texts(values), strict=True))
+        for name in (name for name in told if not name.endswith(HELD_OUT_VALUE)):
+            rows.append([*head, name, told[name], told.get(f"{name}{HELD_OUT_VALUE}", "")])
+            head = [""] * len(head)
+    columns = ["test", "p-value", "of a copycat", "value, with 95 % interval", "synthetic", "held-out"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def power_table(power: dict[str, Any]) -> Markup:

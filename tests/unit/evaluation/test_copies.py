@@ -93,7 +93,7 @@ def test_c_t_is_the_mean_of_mann_whitneys_z_by_held_out_patches(gen, digits: int
         above += statistic / n
     values = measured("c_t", held_out, found).values
     assert values["C_T"] == pytest.approx(np.average(z, weights=weights))
-    assert values["farther than held-out"] == pytest.approx(above / sum(weights))
+    assert values["share farther"] == pytest.approx(above / sum(weights))
     if digits == 9:  # without ties Z is the statistic that SciPy's approximation takes
         one_sided = stats.mannwhitneyu(
             found.distance[found.cell == 0], held_out.distance[held_out.cell == 0], alternative="less",
@@ -118,7 +118,7 @@ def test_c_t_leaves_out_cells_with_few_patches(gen) -> None:
 def test_c_t_of_nothing_but_copies_is_sure(gen) -> None:
     """Each is nearer than every held-out patch: there is no variance to estimate."""
     finding = measured("c_t", clean(gen, slides=True), copies(gen, 400))
-    assert finding.p_value < 1e-6 and finding.values["farther than held-out"] == 0
+    assert finding.p_value < 1e-6 and finding.values["share farther"] == 0
 
 
 def test_c_t_ignores_cells_without_held_out_patches(gen) -> None:

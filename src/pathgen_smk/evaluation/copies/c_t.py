@@ -34,7 +34,7 @@ def fit(held_out: Compared) -> Measure:
             z.append((farther - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
             weights.append(m)
         if not z:
-            return Finding(1.0, {"C_T": np.nan, "farther than held-out": np.nan})
+            return Finding(1.0, {"C_T": np.nan, "share farther": np.nan})
         kept, kept_found = np.isfinite(placed), np.isfinite(influence)
         share = float(placed[kept].mean())
         variance = jackknife_variance(placed[kept], held_out.clusters[kept])
@@ -47,7 +47,7 @@ def fit(held_out: Compared) -> Measure:
         n, m = kept_found.sum(), kept.sum()
         spread = np.sqrt(max(variance, (n + m + 1) / (12 * n * m)))
         p_value = float(stats.t.cdf((share - 0.5) / spread, max(degrees, 1)))
-        return Finding(p_value, {"C_T": float(np.average(z, weights=weights)), "farther than held-out": share})
+        return Finding(p_value, {"C_T": float(np.average(z, weights=weights)), "share farther": share})
 
     return measure
 
