@@ -36,7 +36,19 @@ def test_the_table_holds_every_measure_and_control(audited: Project) -> None:
     found = rows(audited)
     assert {row["class"] for row in found} == {"normal", "tumour"}
     assert {row["space"] for row in found} == {"pixels", "pca", "classifier"}
-    controls = {"", "copycat", "held-out posing", "exact", "flipped", "jpeg", "stain", "noise", "combined"}
+    controls = {
+        "",
+        "copycat",
+        "held-out posing",
+        "exact",
+        "flipped",
+        "jpeg",
+        "stain",
+        "noise",
+        "blurred",
+        "shifted",
+        "combined",
+    }
     assert {row["control"] for row in found} == controls
     measures = {
         "neighbour_gap",

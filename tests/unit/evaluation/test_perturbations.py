@@ -30,7 +30,7 @@ def correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_all_kinds_are_there() -> None:
-    assert NAMES == ["combined", "exact", "flipped", "jpeg", "noise", "stain"]
+    assert NAMES == ["blurred", "combined", "exact", "flipped", "jpeg", "noise", "shifted", "stain"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,6 +50,24 @@ def test_black_and_white_patches_stay_images(name: str, value: int) -> None:
     """Optical densities of black are at the end of their range."""
     found = perturb(name, np.full((16, 16, 3), value, np.uint8))
     assert found.dtype == np.uint8 and abs(int(found.mean()) - value) < 60
+
+
+def test_a_shift_is_by_two_px_at_most_and_never_by_none(image: np.ndarray) -> None:
+    """Inside, the patch is what SciPy makes of the shift; each of the 24 shifts occurs."""
+    moved = {
+        (down, right): ndimage.shift(image, (down, right, 0), order=0, mode="reflect")[2:-2, 2:-2].tobytes()
+        for down in range(-2, 3)
+        for right in range(-2, 3)
+    }
+    found = {perturb("shifted", image, seed)[2:-2, 2:-2].tobytes() for seed in range(200)}
+    assert found == set(moved.values()) - {moved[0, 0]}
+
+
+def test_blur_keeps_the_mean_and_takes_the_detail(image: np.ndarray) -> None:
+    for seed in range(6):
+        found = perturb("blurred", image, seed)
+        assert abs(found.mean() - image.mean()) < 1 and found.std() < image.std()
+        assert np.abs(np.diff(found.astype(int), axis=0)).mean() < np.abs(np.diff(image.astype(int), axis=0)).mean()
 
 
 def test_an_exact_copy_is_one(image: np.ndarray) -> None:
