@@ -25,7 +25,6 @@ rule draw_shadow:
         runtime=growing(30),
     params:
         code=code_digest("draw_shadow"),
-        shadows=AUDIT["shadows"],
         amount=EXPERIMENT.gan_amount,
         seed=config["seed"],
     script:
@@ -218,6 +217,7 @@ rule attack_membership:
 
 rule make_audit:
     input:
+        possible=audit_is_possible,
         train="<results>/stores/original/train.h5",
         control=[f"<results>/stores/original/{split}.h5" for split in AUDIT["control"]],
         synthetic=[EXPERIMENT.release(generator)[0] for generator in EXPERIMENT.generators],
@@ -242,18 +242,23 @@ rule make_audit:
         code=code_digest("make_audit"),
         amount=EXPERIMENT.gan_amount,
         parts=AUDIT_PARTS,
-        settings=some(AUDIT, "false_alarm_rate", "replicates", "gate"),
+        settings=AUDIT,
     script:
         "../src/pathgen_smk/scripts/make_audit.py"
 
 
 rule check_release:
     input:
+        possible=audit_is_possible,
         outcome="<results>/audit/outcome.json",
+        stores=[EXPERIMENT.release(generator)[0] for generator in EXPERIMENT.generators],
     log:
         "<logs>/check_release.log",
     localrule: True
     conda:
         "../envs/pathgen.yaml"
+    params:
+        generators=EXPERIMENT.generators,
+        settings=AUDIT,
     script:
         "../src/pathgen_smk/scripts/check_release.py"

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from snakemake.exceptions import IncompleteCheckpointException
+from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 
 # The library that lies beside the rules is theirs, installed or not. Snakemake hands its search path on to scripts.
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src").resolve()))
@@ -27,7 +27,7 @@ from pathgen_smk.gpus import check_gpus
 from pathgen_smk.labels import NAMES as LABELS
 from pathgen_smk.stores import SPLITS
 from pathgen_smk.workflow.code_digest import code_digest
-from pathgen_smk.workflow.configuration import check_collection_files, check_config, complete
+from pathgen_smk.workflow.configuration import check_collection_files, check_config, check_encoder_files, complete
 from pathgen_smk.workflow.experiment import NO_GENERATOR, ORIGINAL_ARM, Experiment, Run, results_of
 from pathgen_smk.workflow.run_lock import lock_results
 from pathgen_smk.workflow.search_path import hand_to_jobs
@@ -88,6 +88,7 @@ SHEET, FETCHED = with_local_files(SHEET, f"{RESULTS}/fetched", keep=config["coho
 COLLECTIONS = {} if FROM_SLIDES else config["precut"]["collections"]
 if COLLECTIONS:
     checked(check_collection_files, config, CONFIG_FILES)
+checked(check_encoder_files, config, CONFIG_FILES)
 # What is indexed and cut as one: a slide, a batch of slides, or a collection of pre-cut patches.
 UNIT_OF = batch_slides(SHEET, config["cohort"]["batches"])
 UNITS = sorted({*UNIT_OF.values(), *COLLECTIONS})
@@ -273,6 +274,13 @@ def counts_of_run(wildcards):
     """Return how many patches a run takes of each store, by split, in the order of the stores."""
     run = EXPERIMENT.run_of(wildcards)
     return {split: [count for _, count in EXPERIMENT.parts(run, split).values()] for split in ("train", "validate")}
+
+
+def audit_is_possible(wildcards):
+    """Return nothing, or end planning where no originals are of slides that no generator was trained on."""
+    if not EXPERIMENT.audited:
+        raise WorkflowError("audit: there is no audit: it takes a generator, and split.by must be patient or slide, not patch")
+    return []
 
 
 def release(wildcards):

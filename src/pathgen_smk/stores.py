@@ -192,7 +192,10 @@ def read_table(path: Path) -> pd.DataFrame:
         for name in (*ORIGINAL_COLUMNS, *SYNTHETIC_COLUMNS):
             if name in file:
                 text = h5py.check_string_dtype(file[name].dtype)
-                table[name] = file[name].asstr()[...] if text else file[name][...]
+                try:
+                    table[name] = file[name].asstr()[...] if text else file[name][...]
+                except UnicodeDecodeError as error:
+                    raise InputError(f"store {path}: '{name}' is not text in UTF-8") from error
     return table
 
 
@@ -203,9 +206,12 @@ def read_attributes(path: Path) -> StoreAttributes:
         if missing:
             raise InputError(f"store {path}: it lacks the attributes {', '.join(missing)}")
         known = {name: file.attrs[name] for name in StoreAttributes.__dataclass_fields__}
-    return StoreAttributes(
-        **{name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
-    )
+    known = {name: value.item() if isinstance(value, np.generic) else value for name, value in known.items()}
+    for name, kind in StoreAttributes.__annotations__.items():
+        # Whole numbers pass for a scale.
+        if not isinstance(known[name], (int, float) if kind is float else kind):
+            raise InputError(f"store {path}: its attribute {name} is {known[name]!r}, not {kind.__name__}")
+    return StoreAttributes(**known)
 
 
 def read_images(path: Path, rows: np.ndarray) -> np.ndarray:

@@ -93,3 +93,5 @@ def test_without_originals_of_other_slides_there_is_no_audit(tmp_path) -> None:
     project = make_project(tmp_path)
     project.set("split", "by", value="patch")
     assert "make_audit" not in project.planned()
+    # Whoever asks for it is told at once, not after the trainings.
+    assert "split.by must be patient or slide" in project.snakemake("--dry-run", "check_release", succeeds=False)

@@ -62,7 +62,7 @@ def one_line(error: Exception, log: str) -> str:
     if is_disk_full(error):
         return str(disk_full(getattr(error, "filename", None) or "writing"))
     if isinstance(error, OSError):
-        return f"{error.filename or ''}: {error.strerror or error}".removeprefix(": ")
+        return f"{error.filename or ''}: {error.strerror or error or type(error).__name__}".removeprefix(": ")
     if isinstance(error, MemoryError):
         return "out of memory; give the job more, or make it smaller in the config"
     for handler in logger.handlers[:1]:

@@ -79,6 +79,10 @@ def check_disjoint(training: AuditSet, control: AuditSet) -> None:
         ("slide", training.slides, control.slides),
         ("patient", training.patients, control.patients),
     ):
+        if "" in {*first, *second}:
+            raise InputError(
+                f"the audit's originals have patches of no {what}: it cannot say whether the control is of others"
+            )
         shared = sorted(set(first) & set(second))
         if shared:
             raise InputError(

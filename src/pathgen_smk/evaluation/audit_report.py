@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 from PIL import Image
 
+from pathgen_smk import plugins
 from pathgen_smk.evaluation import audit, verdict
 from pathgen_smk.evaluation.figures import image_grid
 from pathgen_smk.evaluation.orientations import ELEMENTS, orient
@@ -35,14 +36,39 @@ THREATS = (
 )
 
 
-def render(releases: list[dict[str, Any]], *, level: str, replicates: int) -> str:
-    """Return the page; `releases` are as `evaluation/audit_report.html.j2` takes them."""
+def render(releases: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    releases
+        As `evaluation/audit_report.html.j2` takes them.
+    settings
+        The config's section on the audit.
+    """
     environment = Environment(
         loader=PackageLoader("pathgen_smk", "evaluation"), autoescape=select_autoescape(default=True)
     )
     template = environment.get_template("audit_report.html.j2")
-    deciding = " in ".join(reversed(verdict.PRIMARY))
-    return template.render(releases=releases, threats=THREATS, level=level, replicates=replicates, deciding=deciding)
+    return template.render(
+        releases=releases,
+        threats=THREATS,
+        terms=terms(settings),
+        deciding=" in ".join(reversed(verdict.PRIMARY)),
+        level=f"{100 * settings['false_alarm_rate']:g} %",
+        replicates=settings["replicates"],
+        copycat=settings["copycat"],
+    )
+
+
+def terms(settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what each measure, attack and metric of the config is, from the first sentence of its module."""
+    found = []
+    for key, package in (("measures", "copies"), ("attacks", "attacks"), ("fidelity", "fidelity")):
+        for name in settings[key]:
+            text = plugins.load(f"evaluation.{package}", name).__doc__ or ""
+            found.append((name, text.strip().split("\n\n")[0].replace("\n", " ").replace("`", "")))
+    return found
 
 
 def picture(content: np.ndarray | Path) -> str:
@@ -86,7 +112,11 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 
 def section_of(
-    table: pd.DataFrame, found: dict[str, Any], sets: dict[str, audit.AuditSet], compared: pd.DataFrame
+    table: pd.DataFrame,
+    found: dict[str, Any],
+    sets: dict[str, audit.AuditSet],
+    compared: pd.DataFrame,
+    false_alarm_rate: float,
 ) -> dict[str, Any]:
     """Return a class's part of the page."""
     held_out, synthetic = sets[audit.HELD_OUT], sets[audit.SYNTHETIC]
@@ -94,9 +124,12 @@ def section_of(
         f"{len(synthetic.patches.labels):,} synthetic patches, {len(sets[audit.TRAINING].patches.labels):,} training"
         f" originals, {len(held_out.patches.labels):,} held-out originals of {len(np.unique(held_out.slides))} slides."
     )
+    tests = table[(table["control"] == "") & (table["quantity"] == "p")].dropna(subset="value")
+    level_of_others = verdict.levels(tests, false_alarm_rate).min()
     return {
         "suspected": found["copies_found"] or bool(found["nearer_by"]),
         "counts": counts,
+        "level_of_others": f"{level_of_others:.2g}",
         "tests": html_table(tests_table(table)),
         "power": power_table(found["power"]),
         "alarms": alarms_of(table),
@@ -121,7 +154,7 @@ def tests_table(table: pd.DataFrame) -> pd.DataFrame:
             continue  # a metric of fidelity
         p_values = [tested["value"].iloc[0] for tested in (own[own["quantity"] == "p"], cat[cat["quantity"] == "p"])]
         head = [f"{measure} in {space}", *(f"{p:.2g}" if pd.notna(p) else "-" for p in p_values)]
-        values = own[(own["quantity"] != "p") & ~own["quantity"].str.startswith(("p at", "patches below"))]
+        values = own[(own["quantity"] != "p") & ~own["quantity"].str.startswith("p at")]
         told = dict(zip(values["quantity"], texts(values), strict=True))
         for name in (name for name in told if not name.endswith(HELD_OUT_VALUE)):
             rows.append([*head, name, told[name], told.get(f"{name}{HELD_OUT_VALUE}", "")])
@@ -161,7 +194,8 @@ def membership_table(table: pd.DataFrame) -> Markup:
     """Return what attacks found, a row an attack and unit."""
     attacks = table[table["measure"].str.startswith("membership: ")].copy()
     declined = attacks["value"].isna()
-    attacks["text"] = np.where(declined, attacks["note"].astype(str), texts(attacks))
+    # The reasons are long and all alike: the page says them once.
+    attacks["text"] = np.where(declined, attacks["note"].astype(str).str.split(":").str[0], texts(attacks))
     attacks[["quantity", "unit"]] = attacks["quantity"].str.extract(r"^(.*) \((.*)\)$")
     wide = attacks.pivot(index=["measure", "unit"], columns="quantity", values="text").reset_index()
     return html_table(wide.rename_axis(columns=None))

@@ -7,15 +7,15 @@ import pandas as pd
 
 from pathgen_smk.errors import InputError
 from pathgen_smk.evaluation import audit
-from pathgen_smk.evaluation.copies import NEIGHBOURS, SURROUNDINGS
+from pathgen_smk.evaluation.copies import GAPS, NEIGHBOURS, SURROUNDINGS
 from pathgen_smk.evaluation.nearest import Neighbours, Rows, Space, find_nearest
 
 # Held-out patches in a cell of the space, on average; and how many cells there are at most.
 PATCHES_A_CELL, MOST_CELLS = 50, 20
-# Nearest ones, the next, and one more: the fewest that have a gap and a spacing.
-FEWEST = 3
-# What is small for a copy: the distance to the nearest, and to the next. What the others are is a mean.
-EXACT = 2
+# The first gaps, and one further: it takes so many training patches.
+FEWEST = GAPS + 2
+# The distances of the first gaps. The others enter a mean.
+EXACT = GAPS + 1
 # Rounding makes the distance of a copy this or more.
 SMALLEST_DISTANCE = 1e-6
 
@@ -42,7 +42,7 @@ def compare_sets(rows: Mapping[str, Rows], space: Space, cells: Mapping[str, np.
     Raises
     ------
     InputError
-        If there are fewer than three training patches.
+        If there are fewer than `FEWEST` training patches.
     """
     training = rows[audit.TRAINING]
     if training.count < FEWEST:
@@ -71,11 +71,12 @@ def cells_of(features: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndar
 
 def described(nearest: Neighbours) -> pd.DataFrame:
     """Return a row a patch: patch, nearest, distance, gap and spacing, of its `NEIGHBOURS` nearest training patches."""
-    logs = np.diff(np.log(np.maximum(nearest.distance, SMALLEST_DISTANCE)), axis=1)
+    gaps = np.diff(np.log(np.maximum(nearest.distance, SMALLEST_DISTANCE)), axis=1)
+    gaps = gaps * np.arange(1, gaps.shape[1] + 1)
     return pd.DataFrame({
-        "patch": np.arange(len(logs)),
+        "patch": np.arange(len(gaps)),
         "nearest": nearest.index[:, 0],
         "distance": nearest.distance[:, 0],
-        "gap": logs[:, 0],
-        "spacing": (logs[:, 1:] * np.arange(2, logs.shape[1] + 1)).mean(axis=1),
+        "gap": gaps[:, :GAPS].max(axis=1),
+        "spacing": gaps[:, GAPS:].mean(axis=1),
     })  # fmt: skip

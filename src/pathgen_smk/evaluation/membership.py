@@ -8,10 +8,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
 from pathgen_smk.errors import InputError
-from pathgen_smk.evaluation.resampling import clopper_pearson, resample_groups
+from pathgen_smk.evaluation.resampling import clopper_pearson, expanded_tail, resample_groups
 
 CONFIDENCE = 0.95
 FALSE_POSITIVE_RATES = (0.01, 0.001)
@@ -322,19 +321,9 @@ def _intervals(
         members, nonmembers = (of_side[resample_groups(groups_of_side, gen)] for of_side, groups_of_side in sides)
         counts = _count(members, nonmembers, length)
         row[:] = [counts.auc(), *(counts.tpr_at(fpr) for fpr in rates)]
-    tail = _expanded_tail(min(len(np.unique(of_side)) for _, of_side in sides))
+    tail = expanded_tail(min(len(np.unique(of_side)) for _, of_side in sides))
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     return list(zip(low.tolist(), high.tolist(), strict=True))
-
-
-def _expanded_tail(groups: int) -> float:
-    """Return which quantile of the replicates is the lower limit, with so many groups on the smaller side.
-
-    The expanded percentile interval of Hesterberg 2015 (doi 10.1080/00031305.2015.1089789): a bootstrap of n groups
-    varies too little by a factor sqrt((n - 1) / n), and a normal distribution is too narrow where Student's t is due.
-    """
-    factor = np.sqrt(groups / (groups - 1))
-    return float(ndtr(factor * stdtrit(groups - 1, (1 - CONFIDENCE) / 2)))
 
 
 def _check(member: np.ndarray, scores: np.ndarray) -> None:

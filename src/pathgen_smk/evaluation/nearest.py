@@ -165,12 +165,12 @@ def find_nearest(
     same
         The two sets are one, and no row is its own neighbour.
     task
-        What progress is reported under; its unit is a million pairs.
+        What progress is reported under.
 
     Raises
     ------
     InputError
-        If there are no references, or but the row itself.
+        If there are no references, or but the row itself, or distances are not finite.
     """
     there_are = references.count - same
     if there_are < 1:
@@ -180,8 +180,7 @@ def find_nearest(
     kept = min(max(count, anew), there_are)
     index = torch.zeros(queries.count, kept, dtype=torch.int64)
     similarity = torch.full((queries.count, kept), -torch.inf)
-    progress = Progress(task, round(queries.count * references.count / 1e6), "million pairs")
-    done = 0
+    progress = Progress(task, queries.count * references.count, "pairs")
     for first in range(0, references.count, REFERENCES):
         there = np.arange(first, min(first + REFERENCES, references.count))
         prepared = space.prepare(references.read(there), exact=False)
@@ -193,9 +192,8 @@ def find_nearest(
                 found[shared - start, shared - first] = -torch.inf
             rows = slice(start, start + len(here))
             similarity[rows], index[rows] = _merged(similarity[rows], index[rows], found, first)
-            before, done = done, done + len(here) * len(there)
-            progress.advance(round(done / 1e6) - round(before / 1e6))
-    return _distances(queries, references, space, index.numpy(), similarity, anew, count)
+            progress.advance(len(here) * len(there))
+    return _distances(queries, references, space, index.numpy(), similarity, anew, count, task)
 
 
 def _merged(
@@ -211,9 +209,19 @@ def _merged(
 
 
 def _distances(
-    queries: Rows, references: Rows, space: Space, index: np.ndarray, similarity: torch.Tensor, anew: int, count: int
+    queries: Rows,
+    references: Rows,
+    space: Space,
+    index: np.ndarray,
+    similarity: torch.Tensor,
+    anew: int,
+    count: int,
+    task: str,
 ) -> Neighbours:
-    """Return the nearest of candidates, (N, kept): the first `anew` of them in the order of distances in fp32."""
+    """Return the nearest of candidates, (N, kept): the first `anew` of them in the order of distances in fp32.
+
+    Those of the others are at least the largest of these: coarse products may call what is near equal.
+    """
     distance = np.empty(index.shape, np.float32)
     for start in range(0, len(index), PAIRS_AT_ONCE):
         rows = np.arange(start, min(start + PAIRS_AT_ONCE, len(index)))
@@ -222,5 +230,9 @@ def _distances(
         for place in range(anew):
             candidates = space.prepare(references.read(index[rows, place]), exact=True)
             distance[rows, place] = space.compare_pairs(prepared, candidates).cpu().numpy()
-    order = np.argsort(distance, axis=1, kind="stable")[:, :count]
-    return Neighbours(np.take_along_axis(index, order, 1), np.take_along_axis(distance, order, 1))
+    if not np.isfinite(distance).all():
+        raise InputError(f"{task}: distances are not finite; features are too large, or not numbers")
+    order = np.argsort(distance[:, :anew], axis=1, kind="stable")
+    for values in (index, distance):
+        values[:, :anew] = np.take_along_axis(values[:, :anew], order, 1)
+    return Neighbours(index[:, :count], np.maximum.accumulate(distance, axis=1)[:, :count])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pathgen_smk.evaluation.copies import Compared, Finding, fit_measures
-from pathgen_smk.evaluation.resampling import clopper_pearson, percentiles, resample_groups
+from pathgen_smk.evaluation.resampling import clopper_pearson, expanded_tail, percentiles, resample_groups
 
 # With fewer copies planted, a level is called untestable.
 FEWEST_COPIES = 5
@@ -103,7 +103,7 @@ def intervals(
     measures: Sequence[str], synthetic: Compared, held_out: Compared, *, replicates: int, gen: np.random.Generator
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the 95 % bootstrap interval of each value of each measure: whole slides of the held-out patches, and
-    synthetic patches one by one, are drawn with replacement (percentiles)."""
+    synthetic patches one by one, are drawn with replacement (expanded percentiles)."""
     drawn: dict[str, list[dict[str, float]]] = {name: [] for name in measures}
     for _ in range(replicates):
         again = held_out.take(resample_groups(held_out.clusters, gen))
@@ -112,4 +112,5 @@ def intervals(
         some = synthetic.take(gen.integers(0, len(synthetic), len(synthetic)))
         for name, measure in fit_measures(measures, again).items():
             drawn[name].append(measure(some).values)
-    return {name: percentiles(found) for name, found in drawn.items()}
+    tail = expanded_tail(len(np.unique(held_out.clusters)))
+    return {name: percentiles(found, tail) for name, found in drawn.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv, ndtr, stdtrit
 
 from pathgen_smk.errors import InputError
 
@@ -65,21 +65,49 @@ def slide_bootstrap(
     members = _members(groups)
     enough = len(members) >= 2
     draws = [{"value": statistic(_draw(members, gen))} for _ in range(replicates if enough else 0)]
-    return percentiles(draws, confidence).get("value", (float("nan"), float("nan")))
+    return percentiles(draws, _tail(confidence)).get("value", (float("nan"), float("nan")))
 
 
-def percentiles(draws: Sequence[dict[str, float]], confidence: float = 0.95) -> dict[str, tuple[float, float]]:
+def expanded_tail(groups: int, confidence: float = 0.95) -> float:
+    """Return which quantile of the replicates is the lower limit, where so many groups are resampled.
+
+    The expanded percentile interval of Hesterberg 2015 (doi 10.1080/00031305.2015.1089789): a bootstrap of n groups
+    varies too little by a factor sqrt((n - 1) / n), and a normal distribution is too narrow where Student's t is due.
+    """
+    if groups < 2:
+        return 0.0
+    factor = np.sqrt(groups / (groups - 1))
+    return float(ndtr(factor * stdtrit(groups - 1, _tail(confidence))))
+
+
+def percentiles(
+    draws: Sequence[dict[str, float]], tail: float, around: dict[str, float] | None = None
+) -> dict[str, tuple[float, float]]:
     """Return the percentile interval of each of the values that replicates have, by name.
 
-    Values that are not finite are left out, and so is a name that no replicate has one for.
+    Parameters
+    ----------
+    draws
+        What each replicate found; values that are not finite are left out, and so is a name without any.
+    tail
+        The quantile that is the lower limit, in [0, 0.5).
+    around
+        What was found without resampling: where replicates are biased, because a row that is drawn twice is its own
+        nearest neighbour, intervals are moved to these values, though not beyond all that was seen.
     """
-    tail = _tail(confidence)
     known: dict[str, list[float]] = {}
     for draw in draws:
         for name, value in draw.items():
             if np.isfinite(value):
                 known.setdefault(name, []).append(value)
-    return {name: tuple(np.quantile(values, [tail, 1 - tail]).tolist()) for name, values in known.items()}
+    found = {}
+    for name, values in known.items():
+        limits = np.quantile(values, [tail, 1 - tail])
+        if around:
+            seen = [*values, around[name]]
+            limits = np.clip(limits + around[name] - np.mean(values), min(seen), max(seen))
+        found[name] = (float(limits[0]), float(limits[1]))
+    return found
 
 
 def jackknife_variance(values: np.ndarray, groups: np.ndarray) -> float:

@@ -20,6 +20,8 @@ from pathgen_smk.evaluation.resampling import jackknife_variance
 TAILS = (0.05, 0.01, 0.001, 0.0001)
 # No threshold has fewer held-out patches below it.
 FEWEST = 10
+# Of fewer held-out patches, or of such that do not differ, nothing is known of the tail: there are no thresholds.
+FEWEST_HELD_OUT = 20
 # Deeper than held-out patches go: parts of the first threshold.
 PARTS = (2, 4, 8, 16)
 # What is estimated from few slides is taken at the safe end of its interval.
@@ -101,11 +103,14 @@ class Threshold:
         The score.
     likely_shares
         Of honest patches below it, as of `Cluster`.
+    counted
+        Whether held-out patches lie below it, or their tail was continued.
     """
 
     name: str
     value: float
     likely_shares: np.ndarray
+    counted: bool = True
 
     @property
     def expected_share(self) -> float:
@@ -127,10 +132,12 @@ class Tail:
     def __init__(self, scores: np.ndarray, groups: np.ndarray) -> None:
         scores = np.maximum(scores, SMALLEST_SCORE)
         ordered = np.sort(scores)
+        self.thresholds: list[Threshold] = []
+        if len(scores) < FEWEST_HELD_OUT or ordered[0] == ordered[-1]:
+            return
         names: dict[int, str] = {}
         for share in TAILS:
-            names.setdefault(min(max(round(share * len(scores)), FEWEST), len(scores)), f"{100 * share:g} %")
-        self.thresholds = []
+            names.setdefault(max(round(share * len(scores)), FEWEST), f"{100 * share:g} %")
         for count, name in names.items():
             value = float(ordered[count - 1])
             self.thresholds.append(Threshold(name, value, clustered(scores <= value, groups).likely_shares))
@@ -140,21 +147,22 @@ class Tail:
             vanishing = _likely_vanishing(part, np.log(first.value / scores[below]), groups[below])
             # Both may be wrong in the same direction: a slide that is nearer to the training patches is so throughout.
             shares = first.likely_shares * vanishing
-            self.thresholds.append(Threshold(f"1/{part} of {first.name}", first.value / part, shares))
+            self.thresholds.append(Threshold(f"1/{part} of {first.name}", first.value / part, shares, False))
 
     def test(self, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[float, list[tuple[Cluster, float]]]:
         """Compare a set's scores, (M,), with the tail.
 
         Returns
         -------
-        The p-value, corrected for the number of thresholds (Bonferroni), and of each threshold what was found and its
-        own p-value.
+        The p-value, corrected for the number of thresholds (Bonferroni; 1 if there are none), and of each threshold
+        what was found and its own p-value.
         """
         found = []
+        scores = np.maximum(scores, SMALLEST_SCORE)
         for threshold in self.thresholds:
             cluster = clustered(scores <= threshold.value, groups)
             found.append((cluster, p_value(threshold.likely_shares, cluster)))
-        return min(1.0, len(found) * min(p for _, p in found)), found
+        return (min(1.0, len(found) * min(p for _, p in found)) if found else 1.0), found
 
 
 def _likely_vanishing(part: int, excesses: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -1,11 +1,13 @@
 """What an audit concludes: never that a set is anonymous, only what was not detected, and with what power."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pathgen_smk import labels
+from pathgen_smk.evaluation.audit import COPYCAT, POSING
 from pathgen_smk.evaluation.copies import COPIES, claim_of
 
 # The test that decides, at the full rate of false alarms; the others share one such rate among them.
@@ -13,6 +15,7 @@ PRIMARY = ("pixels", "neighbour_gap")
 # The attack that needs no reference, which the calibrated ones must beat.
 BASELINE = "nearest"
 FALSE_POSITIVES = 0.01
+PLURALS = {"patch": "patches", "slide": "slides", "patient": "patients"}
 
 
 def conclude(table: pd.DataFrame, *, false_alarm_rate: float, gate: dict[str, Any]) -> dict:
@@ -27,68 +30,96 @@ def conclude(table: pd.DataFrame, *, false_alarm_rate: float, gate: dict[str, An
 
     Returns
     -------
-    `passed`, with `failed`: why not; and for each of `classes`: `copies_found`, with the tests they were `found_by`;
+    `passed`, with `failed`: why not; and for each of `classes`: `copies_found`, with what they were `found_by`;
     `nearer_by`, the tests that found patches nearer to the training patches than held-out ones are, which copies are
-    one reason for; `tests` (how many), `smallest_p`, `power` (of the deciding test, by perturbation and rate: value,
-    low, high, n_copies), `membership` (of the strongest calibrated attack).
+    one reason for; `tests`, how many there are that would see a generator of nothing but copies, and `blind`, how many
+    would not; `smallest_p`; `power` (of the deciding test, by perturbation and rate: value, low, high, n_copies);
+    `alarms` (how often it called held-out patches copies); `membership` (of the attack that finds most patches, None if
+    there are too few originals to tell), and of `attacks` by unit the one that may find most.
     """
     classes = {name: _class(table[table["class"] == name], false_alarm_rate) for name in labels.NAMES}
-    failed = []
-    for name, found in classes.items():
-        if found["copies_found"]:
-            failed.append(f"{name}: copies found (by {', '.join(found['found_by'])})")
-        elif found["nearer_by"] and not gate["allow_nearness"]:
-            failed.append(
-                f"{name}: nearer to training patches than held-out ones are (by {', '.join(found['nearer_by'])})"
-            )
-        power = found["power"].get(gate["power_of"], {}).get(f"{100 * gate['power_at']:g} %")
-        if power is None or power["value"] is None:
-            failed.append(f"{name}: {100 * gate['power_at']:g} % of copies are too few to test")
-        elif power["value"] < gate["least_power"]:
-            failed.append(
-                f"{name}: the audit would have found {100 * gate['power_at']:g} % of copies ({gate['power_of']}) with "
-                f"probability {power['value']:.2f}, less than {gate['least_power']:g}"
-            )
-        member = found["membership"]
-        if member and member["low"] is not None and member["low"] > gate["most_members"]:
-            failed.append(
-                f"{name}: the attack {member['attack']} finds {100 * member['value']:.1f} % of the training patches at "
-                f"{100 * FALSE_POSITIVES:g} % false positives, more than {100 * gate['most_members']:g} %"
-            )
+    failed = [f"{name}: {reason}" for name, found in classes.items() for reason in _reasons(found, gate)]
     return {"passed": not failed, "failed": failed, "classes": classes}
 
 
+def _reasons(found: dict[str, Any], gate: dict[str, Any]) -> Iterator[str]:
+    """Yield why a class is not to be released."""
+    if not found["decided"]:
+        yield f"the deciding test, {PRIMARY[1]} in {PRIMARY[0]}, has no result"
+    if found["copies_found"]:
+        yield f"copies found (by {', '.join(found['found_by'])})"
+    elif found["nearer_by"] and not gate["allow_nearness"]:
+        yield f"nearer to training patches than held-out ones are (by {', '.join(found['nearer_by'])})"
+    power = found["power"].get(gate["power_of"], {}).get(f"{100 * gate['power_at']:g} %")
+    if power is None or power["value"] is None:
+        yield f"copies that are {100 * gate['power_at']:g} % of the patches are too few to test"
+    elif power["low"] is None or power["low"] < gate["least_power"]:
+        yield (
+            f"copies ({gate['power_of']}) that are {100 * gate['power_at']:g} % of the patches would have been found "
+            f"with probability {power['value']:.2f} (at least {_number_text(power['low'])}), less than "
+            f"{gate['least_power']:g}"
+        )
+    if found["alarms"] and found["alarms"]["low"] is not None and found["alarms"]["low"] > found["false_alarm_rate"]:
+        yield f"the deciding test calls held-out patches copied in {_percent(found['alarms']['value'])} of trials"
+    guess = f"{100 * FALSE_POSITIVES:g} % false positives"
+    if found["membership"] is None:
+        yield f"too few held-out originals to say what an attack finds at {guess}"
+    for unit, attack in found["attacks"].items():
+        if attack["high"] is None or attack["high"] > gate["most_members"]:
+            yield (
+                f"the attack {attack['attack']} may find {_percent(attack['high'])} of the training {PLURALS[unit]} at "
+                f"{guess} (it found {_percent(attack['value'])}), more than {100 * gate['most_members']:g} %"
+            )
+
+
+def levels(tests: pd.DataFrame, false_alarm_rate: float) -> np.ndarray:
+    """Return at which p-value each test, a row with its space and measure, finds something."""
+    primary = ((tests["space"] == PRIMARY[0]) & (tests["measure"] == PRIMARY[1])).to_numpy()
+    return np.where(primary, false_alarm_rate, false_alarm_rate / max(int((~primary).sum()), 1))
+
+
 def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
-    tests = table[(table["control"] == "") & (table["quantity"] == "p")].dropna(subset="value")
-    primary = (tests["space"] == PRIMARY[0]) & (tests["measure"] == PRIMARY[1])
-    others = max(int((~primary).sum()), 1)
-    level = np.where(primary, false_alarm_rate, false_alarm_rate / others)
-    found = tests[tests["value"] <= level]
+    tested = table[table["quantity"] == "p"].dropna(subset="value")
+    tests, copycat = (tested[tested["control"] == control] for control in ("", COPYCAT))
+    found = tests[tests["value"] <= levels(tests, false_alarm_rate)]
     by = {f"{row.measure} in {row.space}": claim_of(str(row.measure)) for row in found.itertuples()}
     copies = [name for name, claim in by.items() if claim == COPIES]
-    power = table[table["quantity"].str.startswith("power at ") & (table["space"] == PRIMARY[0])]
+    deciding = table[(table["space"] == PRIMARY[0]) & (table["measure"] == PRIMARY[1])]
+    identical = deciding[deciding["control"] == ""].set_index("quantity")["value"]
+    count = int(identical.get("identical patches", 0))
+    # Blank patches, say, may be so anywhere.
+    same = [f"{count} patches that are identical to training patches"] if count else []
+    found_by = copies + (same if not identical.get("identical patches held-out", 0) else [])
+    sighted = int((copycat["value"] <= levels(copycat, false_alarm_rate)).sum())
     by_perturbation: dict[str, dict[str, dict]] = {}
-    for row in power[power["measure"] == PRIMARY[1]].to_dict("records"):
+    for row in deciding[deciding["quantity"].str.startswith("power at ")].to_dict("records"):
         rate = row["quantity"].removeprefix("power at ")
         by_perturbation.setdefault(row["control"], {})[rate] = _plain(row, "value", "low", "high", "n_copies")
+    posing = deciding[(deciding["control"] == POSING) & (deciding["quantity"] == "share found")].to_dict("records")
+    p = identical.get("p", np.nan)
     return {
-        "copies_found": bool(copies),
-        "found_by": copies,
+        "decided": bool(np.isfinite(p)),
+        "copies_found": bool(found_by),
+        "found_by": found_by,
         "nearer_by": [name for name in by if name not in copies],
-        "tests": len(tests),
+        "tests": sighted,
+        "blind": len(tests) - sighted,
         "smallest_p": _number(tests["value"].min()),
         "power": by_perturbation,
-        "membership": _strongest(table),
+        "alarms": _plain(posing[0], "value", "low", "high") if posing else None,
+        "false_alarm_rate": false_alarm_rate,
+        "membership": _strongest(table, "patch", "value"),
+        "attacks": {unit: known for unit in PLURALS if (known := _strongest(table, unit, "high"))},
     }
 
 
-def _strongest(table: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the calibrated attack that finds most members among patches; None if none was tried."""
-    attacks = table[table["measure"].str.startswith("membership: ") & (table["measure"] != f"membership: {BASELINE}")]
-    rows = attacks[attacks["quantity"] == f"TPR at {100 * FALSE_POSITIVES:g} % (patch)"].dropna(subset="value")
+def _strongest(table: pd.DataFrame, unit: str, by: str) -> dict[str, Any] | None:
+    """Return the attack that finds most members, or may find most (``high``; a limit that is not known is none)."""
+    attacks = table[table["measure"].str.startswith("membership: ")]
+    rows = attacks[attacks["quantity"] == f"TPR at {100 * FALSE_POSITIVES:g} % ({unit})"].dropna(subset="value")
     if not len(rows):
         return None
-    row = rows.sort_values("value").iloc[-1].to_dict()
+    row = rows.sort_values(by, kind="stable", na_position="last").iloc[-1].to_dict()
     return {"attack": row["measure"].removeprefix("membership: "), **_plain(row, "value", "low", "high")}
 
 
@@ -98,57 +129,70 @@ def _plain(row: dict, *names: str) -> dict[str, float | None]:
 
 def _number(value: float) -> float | None:
     """Return a number that JSON has: None in the place of NaN."""
-    return None if pd.isna(value) else float(value)
+    return float(value) if np.isfinite(value) else None
+
+
+def _number_text(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def in_words(name: str, found: dict[str, Any], false_alarm_rate: float) -> str:
     """Return what is concluded of a class as a paragraph for people."""
-    return " ".join(
-        part for part in (_of_copies(name, found), _of_power(found, false_alarm_rate), _of_members(found)) if part
-    )
+    parts = [_of_copies(name, found), "" if found["copies_found"] else _of_power(found, false_alarm_rate)]
+    return " ".join(part for part in [*parts, _of_members(found)] if part)
 
 
 def _of_copies(name: str, found: dict[str, Any]) -> str:
+    near = f"nearer to training patches than held-out ones are ({', '.join(found['nearer_by'])})"
     if found["copies_found"]:
-        by = ", ".join(found["found_by"])
-        return (
-            f"Copies found: more {name} patches are near to a single training patch, which stands out among others, "
-            f"than held-out ones explain ({by})."
-        )
-    told = f"No copies of single {name} training patches were detected, by {found['tests']} tests."
+        told = f"Copies of {name} training patches found, by {', '.join(found['found_by'])}."
+        return told + (f" The patches are also {near}." if found["nearer_by"] else "")
+    told = f"No copies of single {name} training patches were detected, by {found['tests']} tests"
+    told += f"; {found['blind']} others miss even a generator of nothing but copies." if found["blind"] else "."
     if found["nearer_by"]:
         told += (
-            f" But the patches are nearer to training patches than held-out ones are ({', '.join(found['nearer_by'])}):"
-            " blur and little variety do that, and so does learning many training patches too well. Look at the pairs."
+            f" But the patches are {near}: blur and little variety do that, and so does learning many training patches "
+            "too well. Look at the pairs."
         )
     return told
 
 
 def _of_power(found: dict[str, Any], false_alarm_rate: float) -> str:
-    exact = found["power"].get("exact", {})
-    known = [
-        f"{_percent(power['value'])} at a rate of {rate}" for rate, power in exact.items() if power["value"] is not None
-    ]
-    few = [rate for rate, power in exact.items() if power["value"] is None]
-    told = []
+    """Return the power for exact copies, if such were planted, and for those that are hardest to find."""
+    power, told = found["power"], []
+    known = {
+        kind: {rate: row["value"] for rate, row in rates.items() if row["value"] is not None}
+        for kind, rates in power.items()
+    }
+    known = {kind: rates for kind, rates in known.items() if rates}
     if known:
+        hardest = min(known, key=lambda kind: sum(known[kind].values()))
+        kinds = {"exact": "exact ones", hardest: f"the hardest kind ({hardest})"}
+        found_with = [
+            f"{text} with probability {_of_rates(known[kind])}" for kind, text in kinds.items() if kind in known
+        ]
         told.append(
-            "Had exact copies been among them, the deciding test would have found these with probability "
-            f"{', '.join(known)}; it raises false alarms in {100 * false_alarm_rate:g} % of honest sets at most."
+            f"Had copies been among them, the deciding test would have found {', and '.join(found_with)}; it raises "
+            f"false alarms in {100 * false_alarm_rate:g} % of honest sets at most."
         )
+    few = [rate for rate, row in next(iter(power.values()), {}).items() if row["value"] is None]
     if few:
         told.append(f"Rates of {', '.join(few)} are fewer than five copies in so small a set, and untestable.")
     return " ".join(told)
 
 
+def _of_rates(power: dict[str, float]) -> str:
+    return ", ".join(f"{_percent(value)} at a rate of {rate}" for rate, value in power.items())
+
+
 def _of_members(found: dict[str, Any]) -> str:
-    member = found["membership"]
-    if not member:
-        return ""
-    guess = f"{100 * FALSE_POSITIVES:g} %"
+    member, guess = found["membership"], f"{100 * FALSE_POSITIVES:g} %"
+    if member is None:
+        return f"What an attack finds at {guess} false positives is not known: there are too few held-out originals."
     return (
         f"Who has the synthetic patches alone tells {_percent(member['value'])} of the training patches from others "
         f"at {guess} false positives ({_percent(member['low'])} to {_percent(member['high'])}; guessing finds {guess})."
+        f" The attack is {member['attack']}, the strongest of those tried."
     )
 
 

@@ -11,9 +11,9 @@ from pathgen_smk.evaluation.shadow import draw_half, halves
 
 
 def main(
-    *, sources: list[Path], store: Path, half: Path, shadow: int, count: int, amount: int, seed: int
+    *, sources: list[Path], store: Path, half: Path, shadow: int, amount: int, seed: int
 ) -> None:  # fmt: skip
-    """Write the originals of the patients in the half of this `shadow`, of `count`: `amount` of them at most.
+    """Write the originals of the patients in the half of this `shadow`: `amount` of them at most.
 
     The file `half` lists these patients, of some of whom there may be no patch among those.
     """
@@ -22,7 +22,7 @@ def main(
     patients = np.unique(table["patient_id"])
     weights = pd.crosstab(table["patient_id"], table["label"]).reindex(patients)
     weights = weights.reindex(columns=range(len(labels.NAMES)), fill_value=0)
-    inside = set(patients[halves(patients, count, seed, weights.to_numpy())[shadow]])
+    inside = set(patients[halves(patients, 2 * (shadow // 2 + 1), seed, weights.to_numpy())[shadow]])
     rows = draw_half(table, inside, amount)
     patches = stores.StoredPatches([(source, len(part)) for source, part in zip(sources, tables, strict=True)])
     known = stores.read_attributes(sources[0])
@@ -30,7 +30,7 @@ def main(
         source=known.source,
         patch_size=known.patch_size,
         um_per_px=known.um_per_px,
-        config_digest=files.digest_of([shadow, count, amount, seed]),
+        config_digest=files.digest_of([shadow, amount, seed]),
     )
     with stores.writing(store, len(rows), known.patch_size) as writer:
         for start in range(0, len(rows), stores.BLOCK):
@@ -46,7 +46,6 @@ if __name__ == "__main__":
             store=Path(snakemake.output.store),
             half=Path(snakemake.output.half),
             shadow=int(snakemake.wildcards.shadow),
-            count=snakemake.params.shadows,
             amount=snakemake.params.amount,
             seed=snakemake.params.seed,
         )

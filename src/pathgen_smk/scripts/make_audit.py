@@ -1,6 +1,7 @@
 """Gather what the audit measured: one table, conclusions for programs, one page for people."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,11 +27,14 @@ def main(
     """
     table = pd.concat([rows_of(generator, files_of) for generator, files_of in parts.items()], ignore_index=True)
     table = table.reindex(columns=list(COLUMNS))
-    gate = {key: settings[key] for key in ("false_alarm_rate", "gate")}
-    concluded = {name: verdict.conclude(table[table["generator"] == name], **gate) for name in parts}
+    thresholds = {key: settings[key] for key in ("false_alarm_rate", "gate")}
+    concluded = {name: verdict.conclude(table[table["generator"] == name], **thresholds) for name in parts}
+    for name, found in concluded.items():
+        store = stores[name]["synthetic"]
+        found["store"] = {"path": str(store), "sha256": files.digest_of_file(store)}
     files.write_text(outputs["csv"], table.to_csv(index=False, float_format="%.6g"))
     passed = all(found["passed"] for found in concluded.values())
-    files.write_json(outputs["outcome"], {"passed": passed, "thresholds": gate, "generators": concluded})
+    files.write_json(outputs["outcome"], {"passed": passed, "settings": settings, "generators": concluded})
     releases = []
     for name, found in concluded.items():
         known = table[table["generator"] == name]
@@ -38,14 +42,15 @@ def main(
         for label, of_class in enumerate(labels.NAMES):
             sets = audit.read_sets(**stores[name], label=label)
             compared = pd.read_parquet(parts[name]["compared"]).query("label == @label")
-            section = section_of(known[known["class"] == of_class], found["classes"][of_class], sets, compared)
-            words = verdict.in_words(of_class, found["classes"][of_class], settings["false_alarm_rate"])
+            conclusion, rate = found["classes"][of_class], settings["false_alarm_rate"]
+            section = section_of(known[known["class"] == of_class], conclusion, sets, compared, rate)
+            words = verdict.in_words(of_class, conclusion, rate)
             sections.append(
                 section | {"name": of_class, "words": words, "roc": picture(parts[name][f"roc/{of_class}"])}
             )
-        releases.append({"name": name, "passed": found["passed"], "failed": found["failed"], "classes": sections})
-    level = f"{100 * settings['false_alarm_rate']:g} %"
-    files.write_text(outputs["report"], render(releases, level=level, replicates=settings["replicates"]))
+        whole = {key: found[key] for key in ("passed", "failed", "store")}
+        releases.append({"name": name, "classes": sections, **whole})
+    files.write_text(outputs["report"], render(releases, settings))
 
 
 def rows_of(generator: str, files_of: dict[str, Path]) -> pd.DataFrame:
@@ -84,8 +89,7 @@ def membership_rows(table: pd.DataFrame) -> pd.DataFrame:
         row = {str(name): value for name, value in record.items()}
         head = {"class": row["label"], "control": "", "measure": f"membership: {row['attack']}"}
         note = f"{row['n_members']} members, {row['n_nonmembers']} others"
-        void = "void: it finds no more than the baseline" if pd.isna(row["residual_risk"]) else note
-        quantities = [("AUC", "auc", note), ("residual risk", "residual_risk", void)]
+        quantities = [("AUC", "auc", note), ("residual risk", "residual_risk", _of_risk(row, note))]
         for name in (key for key in row if key.startswith("tpr_at_") and key.count("_") == 2):
             declined = row[f"{name}_declined"]
             rate = 100 * float(name.removeprefix("tpr_at_"))
@@ -98,6 +102,17 @@ def membership_rows(table: pd.DataFrame) -> pd.DataFrame:
             for quantity, key, said in quantities
         ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _of_risk(row: dict[str, Any], note: str) -> str:
+    """Return what is to be said of an attack's residual risk."""
+    key = f"tpr_at_{verdict.FALSE_POSITIVES:g}"
+    if pd.isna(row[key]):
+        return row[f"{key}_declined"]
+    if pd.notna(row["residual_risk"]):
+        return note
+    beaten = "guessing" if row["attack"] == verdict.BASELINE else f"the attack {verdict.BASELINE}, or guessing"
+    return f"void: it finds no more than {beaten}"
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ def main(
 ) -> None:  # fmt: skip
     """Write a row a class and quantity: of the synthetic set, with its interval, and of held-out originals posing."""
     device_used = device.prepare(**compute)
-    counts = {name: fidelity.replicates_of(name, replicates) for name in metrics}
-    progress = Progress("fidelity", len(labels.NAMES) * sum(counts.values()), "replicates")
     found = []
     for label, name in enumerate(labels.NAMES):
         sets = audit.read_sets(**stores, label=label)
@@ -28,7 +26,9 @@ def main(
         patches = {key: one.patches for key, one in sets.items()}
         features = encode_sets(patches, options, audit.TRAINING, compute=device_used)
         slides = {key: one.slides for key, one in sets.items()}
-        for metric, count in counts.items():
+        for metric in metrics:
+            count = fidelity.replicates_of(metric, replicates)
+            progress = Progress(f"fidelity {name}: {metric}", count, "replicates")
             gen = rng(seed, "fidelity", name, metric)
             rows = fidelity.measure_fidelity(
                 metric, features, slides, replicates=count, gen=gen, advance=progress.advance

@@ -25,6 +25,8 @@ RESERVED = {
 }  # fmt: skip
 # Kinds of features that need options, thus a name in audit.encoders; attacks that need not two shadow generators.
 NEED_OPTIONS = {"timm", "torchvision"}
+# Beside the folders of generators in <results>/audit/.
+AUDIT_FILES = {"audit.csv", "copies", "outcome.json", "report.html", "shadows"}
 SHADOWS_NEEDED = {"nearest": 0, "likelihood_ratio": 4}
 # Keys of a collection of pre-cut patches that are paths, and how their existence is checked.
 PATH_KEYS = {"images": os.path.isfile, "labels": os.path.isfile, "meta": os.path.isfile, "folder": os.path.isdir}
@@ -102,6 +104,15 @@ def check_collection_files(config: dict[str, Any], files: Iterable[str]) -> None
                 raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: '{value}': there is no such file")
 
 
+def check_encoder_files(config: dict[str, Any], files: Iterable[str]) -> None:
+    """Check that the weights exist which a config names for the audit's encoders; raises as `check_config`."""
+    files, audit = list(files), config["audit"]
+    for name in set(audit["encoders"]) & set(audit["spaces"]):
+        weights, keys = audit["encoders"][name]["weights"], ["audit", "encoders", name, "weights"]
+        if not Path(weights).is_file():
+            raise InputError(f"{_file_of(keys, files)}: {'.'.join(keys)}: '{weights}': there is no such file")
+
+
 def _check_yaml(name: str) -> None:
     try:
         yaml.load(Path(name).read_text(encoding="utf-8"), StrictLoader)
@@ -121,6 +132,8 @@ def _explain(error: ValidationError) -> tuple[list[str], str]:
     if error.validator == "required":
         missing = next(key for key in expected if key not in found)
         return [*keys, missing], "this key is missing"
+    if error.validator == "contains":
+        return keys, f"{schema['contains']['const']} must be among them"
     hint = ""
     if isinstance(found, str) and error.validator == "type" and _is_number(found):
         hint = " (YAML reads it as text; write it in full, such as 0.0002)"
@@ -160,6 +173,8 @@ def _contradictions(config: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
         yield ["experiment"], f"'{config['experiment']}' is a folder of the default experiment; choose another name"
     yield from _arm_mistakes(config["arms"])
     yield from _audit_mistakes(config["audit"])
+    for name in sorted(AUDIT_FILES & set(config["generators"])):
+        yield ["generators", name], f"'{name}' is something else in the audit's results; choose another name"
     if NO_GENERATOR in config["generators"]:
         yield ["generators", NO_GENERATOR], f"'{NO_GENERATOR}' stands for arms without a generator; choose another name"
     if len(set(config["seeds"])) < len(config["seeds"]):
@@ -212,6 +227,24 @@ def _audit_mistakes(audit: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
     ):
         if chosen not in audit[key]:
             yield ["audit", *keys], f"{chosen} is not among audit.{key}"
+    for name, encoder in audit["encoders"].items():
+        kind, keys = encoder["kind"], ["audit", "encoders", name]
+        if name in {"pixels", *plugins.available("evaluation.features")}:
+            yield keys, f"'{name}' is a space that there is already; choose another name"
+        if kind not in plugins.available("evaluation.features"):
+            yield (
+                [*keys, "kind"],
+                f"there is no '{kind}'; choose of {', '.join(plugins.available('evaluation.features'))}",
+            )
+        if kind in NEED_OPTIONS and "architecture" not in encoder:
+            yield [*keys, "architecture"], f"this key is missing; kind '{kind}' needs it"
+        if set(encoder["weights"]) & set("{}"):
+            yield [*keys, "weights"], f"'{encoder['weights']}': a path with braces is a pattern for Snakemake"
+        if "checkpoint_path" in encoder.get("arguments", {}):
+            yield [*keys, "arguments"], "weights come from the file in 'weights', not from 'checkpoint_path'"
+    rates = [f"{100 * share:g} %" for share in audit["planted"]]
+    if len(set(rates)) < len(rates):
+        yield ["audit", "planted"], f"two shares are the same in print: {', '.join(rates)}"
     for attack in audit["attacks"]:
         needed = SHADOWS_NEEDED.get(attack, 2)
         if audit["shadows"] < needed:

@@ -125,6 +125,22 @@ def test_with_fewer_references_than_asked_for_all_are_returned(gen, count: int, 
     assert np.isfinite(found.distance).all()
 
 
+def test_what_the_products_cannot_tell_apart_is_not_nearer_than_what_was_computed_anew(gen) -> None:
+    """Patches that hardly vary are all alike in bf16; distances of further ones must not be below the nearest."""
+    base = tissue(gen, 1)
+    references = np.clip(base + gen.integers(-1, 2, (80, *base.shape[1:])), 0, 255).astype(np.uint8)
+    found = find_nearest(
+        Rows.of(references[:9]), Rows.of(references), OrientedPixels(CPU, torch.bfloat16), count=20, exact=2
+    )
+    assert (np.diff(found.distance, axis=1) >= 0).all() and (found.distance[:, 1:] > 0).all()
+
+
+def test_distances_that_are_no_numbers_are_refused(gen, refused) -> None:
+    rows = Rows.of((1e30 * gen.normal(size=(5, 3))).astype(np.float32))
+    with refused("comparing: distances are not finite"):
+        find_nearest(rows, rows, FEATURES)
+
+
 @pytest.mark.parametrize(("references", "same"), [(0, False), (1, True)])
 def test_nothing_to_compare_with_is_said(gen, references: int, same: bool, refused) -> None:
     rows = Rows.of(tissue(gen, 2)[:references])

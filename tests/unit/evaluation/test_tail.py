@@ -113,9 +113,27 @@ def test_no_threshold_has_few_held_out_patches_below_it(gen) -> None:
     few = Tail(gen.uniform(1, 2, 300), np.arange(300) % 5)
     assert [one.name for one in few.thresholds] == ["5 %", "1 %", *DEEPER]
     assert [one.expected_share for one in few.thresholds[:2]] == pytest.approx([15 / 300, FEWEST / 300])
-    very_few = Tail(gen.uniform(1, 2, 6), np.arange(6) % 3)
-    assert very_few.thresholds[0].expected_share == 1
-    assert very_few.test(np.full(20, 0.1))[0] <= 1
+
+
+@pytest.mark.parametrize("values", [np.linspace(1, 2, 19), np.ones(100)], ids=["19 patches", "all alike"])
+def test_what_says_nothing_of_a_tail_finds_nothing(values: np.ndarray) -> None:
+    tail = Tail(values, np.arange(len(values)) % 5)
+    assert tail.thresholds == [] and tail.test(np.full(20, 0.01)) == (1.0, [])
+
+
+def test_zeros_of_both_sets_are_alike() -> None:
+    values = np.where(np.arange(200) < 12, 0.0, 1.0)
+    assert Tail(values, np.arange(200) % 10).test(values)[0] > 0.5
+
+
+@pytest.mark.parametrize("count", [20, 25, 40])
+def test_false_alarms_are_rare_with_few_held_out_patches(gen, count: int) -> None:
+    """One a slide. With 10 of them half of the honest sets were called copies when the smallest tail was all of it."""
+    alarms = 0
+    for _ in range(REPLICATES):
+        held_out, clean = (gen.gamma(16, size=n) / 16 / gen.exponential(size=n) for n in (count, 300))
+        alarms += Tail(held_out, np.arange(count)).test(clean)[0] <= 0.01
+    assert alarms <= 8
 
 
 def test_the_correction_is_bonferronis(gen) -> None:

@@ -112,7 +112,7 @@ def test_attacks_see_a_generator_that_gives_back_its_training_set(read: dict, tm
     for number in range(2):
         draw_shadow.main(
             sources=[read["train"], *read["control"]], store=shadows[number], half=halves[number], shadow=number,
-            count=2, amount=60, seed=1,
+            amount=60, seed=1,
         )  # fmt: skip
         of_shadow = stores.read_table(shadows[number])
         assert len(of_shadow) == 60 and set(of_shadow["patient_id"]) <= set(pd.read_json(halves[number])[0])

@@ -67,6 +67,6 @@ def test_patches_that_are_cut_already_need_no_slides(experiment: Experiment) -> 
 
 def test_bytes_are_those_of_the_stores(experiment: Experiment) -> None:
     # Originals 1,200, 400 and 600, twice; synthetic ones 600 and 200 of the mixed arm, 1,200 of the synthetic one.
-    # Two shadow generators' training sets and sets; 300 copies of each class in six ways.
-    audit = 2 * (1200 + 1200) + 6 * 2 * 300
+    # Two shadow generators' training sets and sets; 300 copies of each class in eight ways.
+    audit = 2 * (1200 + 1200) + 8 * 2 * 300
     assert preflight.bytes_written(experiment) == (2 * 2200 + 2000 + audit) * 3 * 64**2

@@ -18,6 +18,8 @@ from pathgen_smk.errors import InputError
 
 # How many neighbours of a training patch its surroundings are judged by, and of any patch the gaps between them.
 SURROUNDINGS, NEIGHBOURS = 10, 20
+# In how many of the first gaps a copy may stand out: what is in the training set three times has its gap behind these.
+GAPS = 3
 # What a small p-value means: copies of single training patches; or patches nearer to these than held-out ones are.
 COPIES, NEARNESS = "copies", "nearness"
 # What is known of each patch.
@@ -37,13 +39,15 @@ class Compared:
     surroundings
         (N,) float: mean distance from t to its `SURROUNDINGS` nearest in T.
     gap
-        (N,) float: logarithm of the distance to the second nearest in T over the one to t.
+        (N,) float: the largest of the first `GAPS` gaps. The jth gap is j times the logarithm of the distance to the
+        (j + 1)th nearest in T over that to the jth.
     spacing
-        (N,) float: the mean of j times such logarithms for the jth nearest and the next, from 2 to `NEIGHBOURS`.
+        (N,) float: the mean of the further gaps, up to the last of `NEIGHBOURS`.
     cell
         (N,) int: the k-means cell of the space that the patch lies in.
     groups
-        (N,) int: numbers of slides, or None where patches are independent of each other: a generator's.
+        (N,) int: what varies independently: of originals the slides, of a generator's patches their nearest in T, since
+        many alike are one draw. None where each patch does.
     """
 
     distance: np.ndarray
@@ -56,10 +60,10 @@ class Compared:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Compared":
-        """Take the rows of a table with `FIELDS` and the `slide` of each patch, "" of a generator's."""
-        grouped = (table["slide"] != "").all()
+        """Take a table with `FIELDS`, the `slide` of each patch ("" of a generator's) and the row of its `nearest`."""
         arrays = {name: table[name].to_numpy() for name in FIELDS}
-        return cls(**arrays, groups=np.unique(table["slide"], return_inverse=True)[1] if grouped else None)
+        varying = table["nearest"] if (table["slide"] == "").all() else table["slide"]
+        return cls(**arrays, groups=np.unique(varying, return_inverse=True)[1])
 
     def __len__(self) -> int:
         return len(self.distance)
@@ -77,7 +81,8 @@ class Compared:
     def planted(self, copies: "Compared", places: np.ndarray) -> "Compared":
         """Return the set with patches at these places replaced by as many copies."""
         changed: dict[str, Any] = {}
-        for name in FIELDS:
+        names = FIELDS if self.groups is None or copies.groups is None else (*FIELDS, "groups")
+        for name in names:
             changed[name] = getattr(self, name).copy()
             changed[name][places] = getattr(copies, name)
         return replace(self, **changed)

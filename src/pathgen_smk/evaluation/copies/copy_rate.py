@@ -10,15 +10,13 @@ def fit(held_out: Compared) -> Measure:
 
     def measure(found: Compared) -> Finding:
         p_value, below = tail.test(found.distance, found.groups)
-        values = {
-            f"{what} {threshold.name}": value
-            for threshold, (cluster, p) in zip(tail.thresholds, below, strict=True)
-            for what, value in (
-                ("rate at", cluster.share / threshold.expected_share),
-                ("patches below", cluster.count),
-                ("p at", p),
-            )
-        }
+        values: dict[str, float] = {}
+        for threshold, (cluster, p) in zip(tail.thresholds, below, strict=True):
+            values[f"p at {threshold.name}"] = p
+            values[f"patches below {threshold.name}"] = cluster.count
+            values[f"patches below {threshold.name} held-out"] = int((held_out.distance <= threshold.value).sum())
+            if threshold.counted:
+                values[f"rate at {threshold.name}"] = cluster.share / threshold.expected_share
         return Finding(p_value, values)
 
     return measure

@@ -1,12 +1,13 @@
-"""The gap between a patch's nearest training patch and its second nearest, beside those between the further ones.
+"""How far a patch's nearest training patches stand out: the gap behind them, beside those between the further ones.
 
-A copy has one original, which is much nearer than anything else. Where training patches have any density in a space of
+A copy has one original, or a few where a patch is in the training set more than once, which are much nearer than
+anything else. Where training patches have any density in a space of
 any dimension m, the volumes within distances d_1, d_2, ... to them are those of a Poisson process, and
 j log(d_{j+1} / d_j) is exponential with mean 1 / m for each j (Facco et al. 2017, doi 10.1038/s41598-017-11873-y, for
-j = 1; Levina and Bickel 2004 for the mean of these, which estimates 1 / m). So the first over the mean of the others
-follows Fisher's F whatever the density and the dimension: neither blur, nor little variety, nor what lengthens all
-distances, like noise or another stain, makes it large. What is in the training set twice has no gap, and is left to
-`copy_rate`.
+j = 1; Levina and Bickel 2004 for the mean of these, which estimates 1 / m). So the largest of the first three over the
+mean of the others has one distribution, whatever the density and the dimension: neither blur, nor what lengthens all
+distances, like noise or another stain, makes it large. What is in the training set four times has no such gap, and is
+left to `copy_rate`.
 """
 
 import numpy as np
@@ -15,6 +16,8 @@ from pathgen_smk.evaluation.copies import COPIES, Compared, Finding, Measure
 from pathgen_smk.evaluation.tail import SMALLEST_SCORE, Tail
 
 CLAIM = COPIES
+# A patch is identical to a training patch where it is this near, which is what rounding leaves.
+IDENTICAL = 0.002
 
 
 def fit(held_out: Compared) -> Measure:
@@ -29,6 +32,8 @@ def fit(held_out: Compared) -> Measure:
             values[f"median gap{name}"] = float(np.median(1 / scores))
             values[f"99 % quantile{name}"] = float(np.quantile(1 / scores, 0.99))
             values[f"largest{name}"] = float(1 / scores.min())
+        for name, compared in (("", found), (" held-out", held_out)):
+            values[f"identical patches{name}"] = int((compared.distance < IDENTICAL).sum())
         return Finding(tail.test(score, found.groups)[0], values)
 
     return measure

@@ -14,7 +14,7 @@ import pandas as pd
 from pathgen_smk import plugins
 from pathgen_smk.errors import InputError
 from pathgen_smk.evaluation import audit
-from pathgen_smk.evaluation.resampling import percentiles, resample_groups
+from pathgen_smk.evaluation.resampling import expanded_tail, percentiles, resample_groups
 
 
 def replicates_of(metric: str, replicates: int) -> int:
@@ -67,7 +67,8 @@ def measure_fidelity(
         # Of few and unequal slides a draw can have too few patches: it is left out.
         with suppress(InputError):
             drawn.append(measure(some, generated, control, gen=gen))
-    spread = percentiles(drawn)
+    fewest = min(len(np.unique(slides[key])) for key in (audit.TRAINING, audit.HELD_OUT))
+    spread = percentiles(drawn, expanded_tail(fewest), around=values)
     rows: list[dict] = []
     for key, value in values.items():
         low, high = spread.get(key, (np.nan, np.nan))
