@@ -127,7 +127,7 @@ def save_roc(path: Path, curves: dict[str, tuple[np.ndarray, np.ndarray]], title
     for rate, name in MARKED_RATES.items():
         axes.axvline(rate, color="black", linestyle=":", linewidth=1)
         axes.annotate(
-            name, (rate, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center"
+            name, (rate, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="left"
         )
     axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1), aspect="equal")
     axes.set(xlabel="false-positive rate (non-members accused)", ylabel="true-positive rate (members found)")

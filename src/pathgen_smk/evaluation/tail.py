@@ -86,9 +86,9 @@ def p_value(likely_shares: np.ndarray, found: Cluster) -> float:
     """Return how often so many patches as `found`, or more, lie below where these shares are likely: one-sided."""
     if not found.effective_count:
         return 1.0
-    total = max(round(found.total / found.design_effect), 1)
-    count = min(max(int(found.effective_count), 1), total)
-    return float(WEIGHTS @ special.bdtrc(count - 1, total, likely_shares))
+    total, count = found.total / found.design_effect, found.effective_count
+    # The binomial distribution's upper tail, for numbers that need not be whole.
+    return float(WEIGHTS @ special.betainc(count, total - count + 1, likely_shares))
 
 
 @dataclass(frozen=True)
