@@ -16,6 +16,8 @@ COLUMNS = (
     "generator", "space", "class", "control", "measure", "quantity", "value", "low", "high", "n_copies", "note",
 )  # fmt: skip
 
+NUMBERS = ("value", "low", "high", "n_copies")
+
 
 def main(
     *, parts: dict[str, dict[str, Path]], stores: dict[str, dict], settings: dict, outputs: dict[str, Path]
@@ -59,7 +61,7 @@ def rows_of(generator: str, files_of: dict[str, Path]) -> pd.DataFrame:
     for name, path in files_of.items():
         kind, _, space = name.partition("/")
         if kind in ("copies", "fidelity"):
-            tables.append(pd.read_csv(path, keep_default_na=False, na_values={"value": "", "low": "", "high": ""}))
+            tables.append(pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(NUMBERS, "")))
             tables[-1] = tables[-1].assign(space=space)
         elif kind == "membership":
             tables.append(membership_rows(with_residual_risk(pd.read_csv(path))).assign(space="pixels"))
