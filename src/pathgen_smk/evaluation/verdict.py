@@ -85,22 +85,21 @@ def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
     by = {f"{row.measure} in {row.space}": claim_of(str(row.measure)) for row in found.itertuples()}
     copies = [name for name, claim in by.items() if claim == COPIES]
     deciding = table[(table["space"] == PRIMARY[0]) & (table["measure"] == PRIMARY[1])]
-    identical = deciding[deciding["control"] == ""].set_index("quantity")["value"]
-    count = int(identical.get("identical patches", 0))
-    # Blank patches, say, may be so anywhere.
-    same = [f"{count} patches that are identical to training patches"] if count else []
-    found_by = copies + (same if not identical.get("identical patches held-out", 0) else [])
+    own = deciding[deciding["control"] == ""].set_index("quantity")["value"]
+    identical = int(own.get("identical patches", 0))
+    # Blank patches, say, may be so anywhere: then the tests alone decide.
+    if identical and not own.get("identical patches held-out", 0):
+        copies = [*copies, f"{identical} patches that are identical to training patches"]
     sighted = int((copycat["value"] <= levels(copycat, false_alarm_rate)).sum())
     by_perturbation: dict[str, dict[str, dict]] = {}
     for row in deciding[deciding["quantity"].str.startswith("power at ")].to_dict("records"):
         rate = row["quantity"].removeprefix("power at ")
         by_perturbation.setdefault(row["control"], {})[rate] = _plain(row, "value", "low", "high", "n_copies")
     posing = deciding[(deciding["control"] == POSING) & (deciding["quantity"] == "share found")].to_dict("records")
-    p = identical.get("p", np.nan)
     return {
-        "decided": bool(np.isfinite(p)),
-        "copies_found": bool(found_by),
-        "found_by": found_by,
+        "decided": bool(np.isfinite(own.get("p", np.nan))),
+        "copies_found": bool(copies),
+        "found_by": copies,
         "nearer_by": [name for name in by if name not in copies],
         "tests": sighted,
         "blind": len(tests) - sighted,
