@@ -279,7 +279,9 @@ def counts_of_run(wildcards):
 def audit_is_possible(wildcards):
     """Return nothing, or end planning where no originals are of slides that no generator was trained on."""
     if not EXPERIMENT.audited:
-        raise WorkflowError("audit: there is no audit: it takes a generator, and split.by must be patient or slide, not patch")
+        raise WorkflowError(
+            "audit: there is no audit: it takes a generator, and split.by must be patient or slide, not patch"
+        )
     return []
 
 
