@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
+from snakemake.exceptions import IncompleteCheckpointException
 
 # The library that lies beside the rules is theirs, installed or not. Snakemake hands its search path on to scripts.
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../src").resolve()))
@@ -279,9 +279,8 @@ def counts_of_run(wildcards):
 def audit_is_possible(wildcards):
     """Return nothing, or end planning where no originals are of slides that no generator was trained on."""
     if not EXPERIMENT.audited:
-        raise WorkflowError(
-            "audit: there is no audit: it takes a generator, and split.by must be patient or slide, not patch"
-        )
+        # An exception would be shown with a traceback.
+        sys.exit("ERROR: audit: there is none: it takes a generator, and split.by must be patient or slide, not patch")
     return []
 
 
