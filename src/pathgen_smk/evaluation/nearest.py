@@ -24,7 +24,7 @@ from pathgen_smk.evaluation.orientations import (
 Prepared = TypeVar("Prepared")
 # Rows of a set that are held at a time: enough for matrix products to run at the hardware's rate.
 QUERIES, REFERENCES = 1024, 4096
-# So many more candidates than asked for are compared anew: coarse products may swap near equals.
+# So many more candidates than asked for, or than the nearest, are compared anew: coarse products swap near equals.
 SPARE = 3
 PAIRS_AT_ONCE = 256
 
@@ -176,7 +176,7 @@ def find_nearest(
     if there_are < 1:
         raise InputError(f"{task}: there is nothing to compare with")
     count = min(count, there_are)
-    anew = min((count if exact is None else exact) + SPARE, there_are)
+    anew = min(count + SPARE if exact is None else max(exact, 1 + SPARE), there_are)
     kept = min(max(count, anew), there_are)
     index = torch.zeros(queries.count, kept, dtype=torch.int64)
     similarity = torch.full((queries.count, kept), -torch.inf)
