@@ -116,7 +116,6 @@ def section_of(
     found: dict[str, Any],
     sets: dict[str, audit.AuditSet],
     compared: pd.DataFrame,
-    false_alarm_rate: float,
 ) -> dict[str, Any]:
     """Return a class's part of the page."""
     held_out, synthetic = sets[audit.HELD_OUT], sets[audit.SYNTHETIC]
@@ -124,12 +123,10 @@ def section_of(
         f"{len(synthetic.patches.labels):,} synthetic patches, {len(sets[audit.TRAINING].patches.labels):,} training"
         f" originals, {len(held_out.patches.labels):,} held-out originals of {len(np.unique(held_out.slides))} slides."
     )
-    tests = table[(table["control"] == "") & (table["quantity"] == "p")].dropna(subset="value")
-    level_of_others = verdict.levels(tests, false_alarm_rate).min()
     return {
         "suspected": found["copies_found"] or bool(found["nearer_by"]),
         "counts": counts,
-        "level_of_others": f"{level_of_others:.2g}",
+        "level_of_others": with_interval(found["level_of_others"], np.nan, np.nan),
         "tests": html_table(tests_table(table)),
         "power": power_table(found["power"]),
         "alarms": alarms_of(table),

@@ -177,7 +177,7 @@ def find_nearest(
         raise InputError(f"{task}: there is nothing to compare with")
     count = min(count, there_are)
     anew = min(count + SPARE if exact is None else max(exact, 1 + SPARE), there_are)
-    kept = min(max(count, anew), there_are)
+    kept = max(count, anew)
     index = torch.zeros(queries.count, kept, dtype=torch.int64)
     similarity = torch.full((queries.count, kept), -torch.inf)
     progress = Progress(task, queries.count * references.count, "pairs")

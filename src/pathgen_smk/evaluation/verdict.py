@@ -33,16 +33,19 @@ def conclude(table: pd.DataFrame, *, false_alarm_rate: float, gate: dict[str, An
     `passed`, with `failed`: why not; and for each of `classes`: `copies_found`, with what they were `found_by`;
     `nearer_by`, the tests that found patches nearer to the training patches than held-out ones are, which copies are
     one reason for; `tests`, how many there are that would see a generator of nothing but copies, and `blind`, how many
-    would not; `smallest_p`; `power` (of the deciding test, by perturbation and rate: value, low, high, n_copies);
-    `alarms` (how often it called held-out patches copies); `membership` (of the attack that finds most patches, None if
-    there are too few originals to tell), and of `attacks` by unit the one that may find most.
+    would not; `level_of_others`, the p-value at which each but the deciding one finds something; `smallest_p`; `power`
+    (of the deciding test, by perturbation and rate: value, low, high, n_copies); `alarms` (how often it called held-out
+    patches copies); `membership` (of the attack that finds most patches, None if there are too few originals to tell),
+    and of `attacks` by unit the one that may find most.
     """
     classes = {name: _class(table[table["class"] == name], false_alarm_rate) for name in labels.NAMES}
-    failed = [f"{name}: {reason}" for name, found in classes.items() for reason in _reasons(found, gate)]
+    failed = [
+        f"{name}: {reason}" for name, found in classes.items() for reason in _reasons(found, false_alarm_rate, gate)
+    ]
     return {"passed": not failed, "failed": failed, "classes": classes}
 
 
-def _reasons(found: dict[str, Any], gate: dict[str, Any]) -> Iterator[str]:
+def _reasons(found: dict[str, Any], false_alarm_rate: float, gate: dict[str, Any]) -> Iterator[str]:
     """Yield why a class is not to be released."""
     if not found["decided"]:
         yield f"the deciding test, {PRIMARY[1]} in {PRIMARY[0]}, has no result"
@@ -59,8 +62,9 @@ def _reasons(found: dict[str, Any], gate: dict[str, Any]) -> Iterator[str]:
             f"with probability {power['value']:.2f} (at least {_number_text(power['low'])}), less than "
             f"{gate['least_power']:g}"
         )
-    if found["alarms"] and found["alarms"]["low"] is not None and found["alarms"]["low"] > found["false_alarm_rate"]:
-        yield f"the deciding test calls held-out patches copied in {_percent(found['alarms']['value'])} of trials"
+    alarms = found["alarms"]
+    if alarms and alarms["low"] is not None and alarms["low"] > false_alarm_rate:
+        yield f"the deciding test calls held-out patches copied in {_percent(alarms['value'])} of trials"
     guess = f"{100 * FALSE_POSITIVES:g} % false positives"
     if found["membership"] is None:
         yield f"too few held-out originals to say what an attack finds at {guess}"
@@ -72,7 +76,7 @@ def _reasons(found: dict[str, Any], gate: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def levels(tests: pd.DataFrame, false_alarm_rate: float) -> np.ndarray:
+def _levels(tests: pd.DataFrame, false_alarm_rate: float) -> np.ndarray:
     """Return at which p-value each test, a row with its space and measure, finds something."""
     primary = ((tests["space"] == PRIMARY[0]) & (tests["measure"] == PRIMARY[1])).to_numpy()
     return np.where(primary, false_alarm_rate, false_alarm_rate / max(int((~primary).sum()), 1))
@@ -81,7 +85,8 @@ def levels(tests: pd.DataFrame, false_alarm_rate: float) -> np.ndarray:
 def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
     tested = table[table["quantity"] == "p"].dropna(subset="value")
     tests, copycat = (tested[tested["control"] == control] for control in ("", COPYCAT))
-    found = tests[tests["value"] <= levels(tests, false_alarm_rate)]
+    level = _levels(tests, false_alarm_rate)
+    found = tests[tests["value"] <= level]
     by = {f"{row.measure} in {row.space}": claim_of(str(row.measure)) for row in found.itertuples()}
     copies = [name for name, claim in by.items() if claim == COPIES]
     deciding = table[(table["space"] == PRIMARY[0]) & (table["measure"] == PRIMARY[1])]
@@ -90,7 +95,7 @@ def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
     # Blank patches, say, may be so anywhere: then the tests alone decide.
     if identical and not own.get("identical patches held-out", 0):
         copies = [*copies, f"{identical} patches that are identical to training patches"]
-    sighted = int((copycat["value"] <= levels(copycat, false_alarm_rate)).sum())
+    sighted = int((copycat["value"] <= _levels(copycat, false_alarm_rate)).sum())
     by_perturbation: dict[str, dict[str, dict]] = {}
     for row in deciding[deciding["quantity"].str.startswith("power at ")].to_dict("records"):
         rate = row["quantity"].removeprefix("power at ")
@@ -103,10 +108,10 @@ def _class(table: pd.DataFrame, false_alarm_rate: float) -> dict[str, Any]:
         "nearer_by": [name for name in by if name not in copies],
         "tests": sighted,
         "blind": len(tests) - sighted,
+        "level_of_others": _number(level.min() if len(level) else np.nan),
         "smallest_p": _number(tests["value"].min()),
         "power": by_perturbation,
         "alarms": _plain(posing[0], "value", "low", "high") if posing else None,
-        "false_alarm_rate": false_alarm_rate,
         "membership": _strongest(table, "patch", "value"),
         "attacks": {unit: known for unit in PLURALS if (known := _strongest(table, unit, "high"))},
     }

@@ -44,9 +44,9 @@ def main(
         for label, of_class in enumerate(labels.NAMES):
             sets = audit.read_sets(**stores[name], label=label)
             compared = pd.read_parquet(parts[name]["compared"]).query("label == @label")
-            conclusion, rate = found["classes"][of_class], settings["false_alarm_rate"]
-            section = section_of(known[known["class"] == of_class], conclusion, sets, compared, rate)
-            words = verdict.in_words(of_class, conclusion, rate)
+            conclusion = found["classes"][of_class]
+            section = section_of(known[known["class"] == of_class], conclusion, sets, compared)
+            words = verdict.in_words(of_class, conclusion, settings["false_alarm_rate"])
             sections.append(
                 section | {"name": of_class, "words": words, "roc": picture(parts[name][f"roc/{of_class}"])}
             )

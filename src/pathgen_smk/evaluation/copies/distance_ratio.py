@@ -16,16 +16,19 @@ PUBLISHED_FACTOR = 0.5
 
 def fit(held_out: Compared) -> Measure:
     """Return the measure: the corrected p-value of the ratios' tail, and the share that the published rule suspects."""
-    tail = Tail(_ratio(held_out), held_out.clusters)
+    ratio_held_out = _ratio(held_out)
+    tail = Tail(ratio_held_out, held_out.clusters)
+    known = {f"{name} held-out": value for name, value in _values(ratio_held_out).items()}
 
     def measure(found: Compared) -> Finding:
         ratio = _ratio(found)
-        values = {"smallest ratio": ratio.min(), "smallest ratio held-out": _ratio(held_out).min()}
-        for name, ratios in (("share suspected", ratio), ("share suspected held-out", _ratio(held_out))):
-            values[name] = (ratios < PUBLISHED_FACTOR).mean()
-        return Finding(tail.test(ratio, found.groups)[0], {name: float(value) for name, value in values.items()})
+        return Finding(tail.test(ratio, found.groups)[0], _values(ratio) | known)
 
     return measure
+
+
+def _values(ratio: np.ndarray) -> dict[str, float]:
+    return {"smallest ratio": float(ratio.min()), "share suspected": float((ratio < PUBLISHED_FACTOR).mean())}
 
 
 def _ratio(compared: Compared) -> np.ndarray:

@@ -24,19 +24,23 @@ def fit(held_out: Compared) -> Measure:
     """Return the measure: the corrected p-value of large gaps, and how large they are."""
     score_held_out = _score(held_out)
     tail = Tail(score_held_out, held_out.clusters)
+    known = {f"{name} held-out": value for name, value in _values(held_out, score_held_out).items()}
 
     def measure(found: Compared) -> Finding:
         score = _score(found)
-        values = {}
-        for name, scores in (("", score), (" held-out", score_held_out)):
-            values[f"median gap{name}"] = float(np.median(1 / scores))
-            values[f"99 % quantile{name}"] = float(np.quantile(1 / scores, 0.99))
-            values[f"largest{name}"] = float(1 / scores.min())
-        for name, compared in (("", found), (" held-out", held_out)):
-            values[f"identical patches{name}"] = int((compared.distance < IDENTICAL).sum())
-        return Finding(tail.test(score, found.groups)[0], values)
+        return Finding(tail.test(score, found.groups)[0], _values(found, score) | known)
 
     return measure
+
+
+def _values(compared: Compared, score: np.ndarray) -> dict[str, float]:
+    gap = 1 / score
+    return {
+        "median gap": float(np.median(gap)),
+        "99 % quantile": float(np.quantile(gap, 0.99)),
+        "largest": float(gap.max()),
+        "identical patches": int((compared.distance < IDENTICAL).sum()),
+    }
 
 
 def _score(compared: Compared) -> np.ndarray:
